@@ -1,0 +1,37 @@
+/** One tokenised sample: prompt and completion in one sequence. */
+export interface Sample {
+  /** Token ids, BOS included where the model wants one. */
+  readonly tokens: Int32Array;
+  /**
+   * 1 where the token is scored, that is predicted from those before it; same length as `tokens`.
+   * `scored[0]` is always 0: nothing predicts the first token.
+   */
+  readonly scored: Uint8Array;
+  /** Samples of one group are drawn together in the bootstrap; equal to the sample's own index where no group was given. */
+  readonly group: string;
+  /** Where it came from: 1-based line in a JSONL file, 1-based index in an array. */
+  readonly line: number;
+}
+
+/** A checked, tokenised data set and the facts a result file records of it. */
+export interface SampleSet {
+  readonly samples: readonly Sample[];
+  /** File path, or null for rows given in memory. */
+  readonly path: string | null;
+  /** sha256 of the file's bytes, or of the rows as JSON. */
+  readonly sha256: string;
+  readonly scoredTokens: number;
+  /** Tokens that are computed but not scored. */
+  readonly promptTokens: number;
+  readonly groups: number;
+  /** How conversations became text; null where no row was a conversation. */
+  readonly template: {
+    readonly source: "model" | "file" | "name";
+    readonly sha256: string;
+    readonly variables: Readonly<Record<string, unknown>>;
+    readonly date: string;
+  } | null;
+  /** Things the user should know that are not errors: duplicates, truncated samples, a straddling token. */
+  readonly notices: readonly string[];
+  readonly seed: number;
+}

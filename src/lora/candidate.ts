@@ -1,0 +1,23 @@
+/** The shapes of candidates that a search can try; see DESIGN "Words". */
+export type Family = "boundary" | "scale";
+
+/**
+ * One vector of strengths: what a run computes with, what a verdict is about, what a file is written from.
+ * The pair `token_embd` lies below layer 0 and the pair `output` above the last layer, so each has a scale of its own.
+ */
+export interface Candidate {
+  /** Unique name: `upto:17`, `scale:1.25`. */
+  readonly id: string;
+  readonly family: Family;
+  /** Strength of each layer's LoRA, length L, all finite; 1 is the trained strength, 0 the base model. */
+  readonly layerScales: readonly number[];
+  /** Strength of the adapter's `token_embd` pair, if it has one. */
+  readonly inputScale: number;
+  /** Strength of the adapter's `output` pair, if it has one. */
+  readonly outputScale: number;
+}
+
+/** How many layers of a candidate run with LoRA, counting only layers that the adapter covers. */
+export function adaptedLayers(candidate: Candidate, coveredLayers: readonly number[]): number {
+  return coveredLayers.filter((layer) => candidate.layerScales[layer] !== 0).length;
+}

@@ -1,0 +1,162 @@
+import type { Family } from "./lora/candidate.js";
+
+/** Mean with a simultaneous lower and upper bound. */
+export interface Interval {
+  readonly mean: number;
+  readonly low: number;
+  readonly high: number;
+}
+
+/**
+ * What the data prove of a candidate against the full adapter, at the stated margin and confidence:
+ * `better`, `not-worse`, `worse`, or `unproven`.
+ */
+export type Verdict = "better" | "not-worse" | "worse" | "unproven";
+
+export interface CandidateResult {
+  readonly id: string;
+  readonly family: Family;
+  readonly layerScales: readonly number[];
+  readonly adaptedLayers: number;
+  /** Samples it was scored on. */
+  readonly samples: number;
+  /** Mean over samples of the per-sample score (mean NLL per scored token, nats). */
+  readonly mean: number;
+  /** Standard error of that mean. */
+  readonly sem: number;
+  /** Full adapter minus candidate, paired, nats: above 0 the candidate is better. */
+  readonly gainVsFull: Interval;
+  /** Share of the adapter's gain over the base model that the candidate keeps; see DESIGN "Words". Null where the adapter gains nothing. */
+  readonly retention: Interval | null;
+  readonly verdict: Verdict;
+  /** Samples after which an adaptive strategy dropped it; null where it was kept to the end. */
+  readonly droppedAfter: number | null;
+  readonly perSample: readonly number[];
+}
+
+/** Whether the full adapter beats the base model on these samples at all. */
+export interface Gate {
+  readonly passed: boolean;
+  /** Base minus full, paired, nats. */
+  readonly gain: Interval;
+  /** `no-gain`: proven no better than the base. `too-few`: these samples cannot tell. Null when passed. */
+  readonly failure: "no-gain" | "too-few" | null;
+  /** `--force` went on after a failed gate. */
+  readonly forced: boolean;
+}
+
+export interface SelectedCandidate {
+  readonly candidate: {
+    readonly id: string;
+    readonly layerScales: readonly number[];
+    readonly boost: number;
+    readonly globalScale: number;
+    readonly inputScale: number;
+    readonly outputScale: number;
+  };
+  readonly verdict: Verdict;
+  /** One plain sentence. */
+  readonly reason: string;
+  /** Full minus chosen, selection repeated in every fold: an honest size of the gain. */
+  readonly crossFitGain: Interval;
+}
+
+/** Where nothing is selected: why, and what would help. */
+export interface NoSelection {
+  /** `worse`: every cut is proven to lose more than the margin. `unproven`: the samples cannot decide. */
+  readonly kind: "worse" | "unproven";
+  readonly sentence: string;
+  /** For `unproven`: about how many samples would decide; for `worse`: null. */
+  readonly samplesNeeded: number | null;
+  /** For `worse`: the least that any cut is proven to lose, as a share of the adapter's gain. */
+  readonly leastLoss: number | null;
+}
+
+/** The result object, schema `lora-boundary/calibration@1`. Plain JSON; fields are added, never renamed. */
+export interface CalibrationResult {
+  readonly schema: "lora-boundary/calibration@1";
+  readonly version: string;
+  readonly createdAt: string;
+  readonly command: readonly string[];
+  readonly model: {
+    readonly path: string;
+    readonly sha256: string;
+    readonly architecture: string;
+    readonly layers: number;
+    readonly quantization: string;
+  };
+  readonly adapter: {
+    readonly path: string;
+    readonly sha256: string;
+    /** Layers that have at least one pair. */
+    readonly layers: readonly number[];
+    /** Largest rank of any pair. */
+    readonly rank: number;
+    readonly alpha: number;
+    readonly parameters: number;
+    readonly bytes: number;
+  };
+  readonly data: {
+    readonly path: string | null;
+    readonly sha256: string;
+    readonly samples: number;
+    readonly scoredTokens: number;
+    readonly promptTokens: number;
+    readonly groups: number;
+    readonly seed: number;
+    readonly template: {
+      readonly source: string;
+      readonly sha256: string;
+      readonly variables: Readonly<Record<string, unknown>>;
+      readonly date: string;
+    } | null;
+    readonly notices: readonly string[];
+  };
+  readonly objective: "nll";
+  readonly strategy: "exhaustive";
+  readonly goal: "economy" | "quality";
+  readonly margin: number;
+  readonly confidence: number;
+  /** Of the max-t bootstrap: half-width of every bound in standard errors. */
+  readonly criticalValue: number;
+  readonly gate: Gate;
+  /** Every candidate tried, boundaries first, ascending. */
+  readonly candidates: readonly CandidateResult[];
+  readonly selected: SelectedCandidate | null;
+  readonly noSelection: NoSelection | null;
+  /** Fewest adapted layers at each level of retention, best first. */
+  readonly pareto: readonly { readonly id: string; readonly adaptedLayers: number; readonly retention: number }[];
+  /** The global-scale control, where it was run; `bestGlobalScale` null otherwise. */
+  readonly controls: {
+    readonly bestGlobalScale: { readonly id: string; readonly gainVsFull: Interval } | null;
+    readonly noiseFloor: number;
+    /** The control gains as much as the selected candidate, so the gain is not the cut's. */
+    readonly explainsGain: boolean;
+  };
+  /** The written file; null where none was written. */
+  readonly output: {
+    readonly path: string;
+    readonly sha256: string;
+    readonly bytes: number;
+    readonly parameters: number;
+    readonly verified: boolean;
+    /** Largest difference of any logit of the first batch between the written file and the in-memory layer scales. */
+    readonly maxLogitDifference: number;
+  } | null;
+  readonly engine: {
+    readonly llamaCpp: string;
+    readonly backend: string;
+    readonly threads: number;
+    /** `exact`: the self-check found equal bits. `plain`: it failed, and every candidate was a plain run. */
+    readonly replay: "exact" | "plain";
+    readonly batchTokens: number;
+  };
+  readonly cost: {
+    /** Layer-token evaluations divided by (L x tokens of all samples). */
+    readonly passes: number;
+    readonly naivePasses: number;
+    readonly seconds: number;
+    readonly tokensComputed: number;
+    readonly tokensShared: number;
+  };
+}
