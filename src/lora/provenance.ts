@@ -1,0 +1,54 @@
+import { MetadataValue } from "../gguf/metadata.js";
+
+const PREFIX = "lora_boundary.";
+const SOURCE_PREFIX = `${PREFIX}source.`;
+
+/** How a written adapter came to be; the keys are the file's, without `lora_boundary.`. */
+export interface Provenance {
+  /** Of this package. */
+  readonly version: string;
+  /** Of the file it was cut from; see {@link fingerprintOf}. */
+  readonly source_fingerprint: string;
+  /** The full hash, where the caller had it anyway. */
+  readonly source_sha256?: string | undefined;
+  /** Layers of the base model that still have LoRA. */
+  readonly kept_layers: readonly number[];
+  /** Name of the candidate. */
+  readonly candidate: string;
+  /** `adapter.lora.alpha` of the source was multiplied by it. */
+  readonly alpha_scale: number;
+}
+
+/**
+ * Adds provenance to an adapter's metadata. Everything else stays in its order, type and bytes.
+ *
+ * The rule for adapters that this tool has written before: the keys of the last step always describe that step, and
+ * what the source said of its own making moves one level down, unchanged, under `lora_boundary.source.`. So
+ * `lora_boundary.source.candidate` is how the source was made, `lora_boundary.source.source.candidate` how the
+ * source's source was, down to the adapter that the tool had not touched.
+ */
+export function withProvenance(
+  metadata: ReadonlyMap<string, MetadataValue>,
+  provenance: Provenance,
+): Map<string, MetadataValue> {
+  const result = new Map<string, MetadataValue>();
+  for (const [key, value] of metadata) {
+    result.set(key.startsWith(PREFIX) ? SOURCE_PREFIX + key.slice(PREFIX.length) : key, value);
+  }
+  result.set(`${PREFIX}version`, MetadataValue.string(provenance.version));
+  result.set(`${PREFIX}source_fingerprint`, MetadataValue.string(provenance.source_fingerprint));
+  if (provenance.source_sha256 !== undefined) {
+    result.set(`${PREFIX}source_sha256`, MetadataValue.string(provenance.source_sha256));
+  }
+  result.set(`${PREFIX}kept_layers`, MetadataValue.u32Array(provenance.kept_layers));
+  result.set(`${PREFIX}candidate`, MetadataValue.string(provenance.candidate));
+  result.set(`${PREFIX}alpha_scale`, MetadataValue.f64(provenance.alpha_scale));
+  return result;
+}
+
+/** The provenance keys of a file with their values, in file order; empty where this tool has not written it. */
+export function provenanceOf(metadata: ReadonlyMap<string, MetadataValue>): Record<string, unknown> {
+  return Object.fromEntries(
+    [...metadata].filter(([key]) => key.startsWith(PREFIX)).map(([key, value]) => [key, value.decode()]),
+  );
+}
