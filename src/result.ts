@@ -123,6 +123,7 @@ export interface CalibrationResult {
   /** Every candidate tried, boundaries first, ascending. */
   readonly candidates: readonly CandidateResult[];
   readonly selected: SelectedCandidate | null;
+  /** Null where something is selected, and where a failed gate ended the search. */
   readonly noSelection: NoSelection | null;
   /** Fewest adapted layers at each level of retention, best first. */
   readonly pareto: readonly { readonly id: string; readonly adaptedLayers: number; readonly retention: number }[];
@@ -130,6 +131,8 @@ export interface CalibrationResult {
   readonly controls: {
     readonly bestGlobalScale: { readonly id: string; readonly gainVsFull: Interval } | null;
     readonly noiseFloor: number;
+    /** Control minus selected, paired, nats: above 0 the selected cut is better than the best control. Null without either. */
+    readonly selectedVsBest: Interval | null;
     /** The control gains as much as the selected candidate, so the gain is not the cut's. */
     readonly explainsGain: boolean;
   };

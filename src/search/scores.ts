@@ -1,3 +1,4 @@
+import { BackendError, InputError, InternalError, UsageError } from "../errors.js";
 import type { Candidate } from "../lora/candidate.js";
 
 /** Scores of candidates on the same samples in the same packing; all that statistics ever sees. */
@@ -9,4 +10,77 @@ export interface ScoreTable {
   readonly tokens: Int32Array;
   /** Group name of every sample; samples of one group are drawn together. */
   readonly groups: readonly string[];
+}
+
+/** The same candidates on some of the samples, in the given order. */
+export function tableOfSamples(table: ScoreTable, samples: ArrayLike<number>): ScoreTable {
+  const indices = Array.from(samples);
+  return {
+    candidates: table.candidates,
+    perSample: table.perSample.map((scores) => Float64Array.from(indices, (sample) => scores[sample] ?? NaN)),
+    tokens: Int32Array.from(indices, (sample) => table.tokens[sample] ?? 0),
+    groups: indices.map((sample) => table.groups[sample] ?? ""),
+  };
+}
+
+/** The same samples with more candidates behind those already there. */
+export function tableWith(
+  table: ScoreTable,
+  candidates: readonly Candidate[],
+  perSample: readonly Float64Array[],
+): ScoreTable {
+  return {
+    ...table,
+    candidates: [...table.candidates, ...candidates],
+    perSample: [...table.perSample, ...perSample],
+  };
+}
+
+/** Every layer and both global pairs at one strength: 0 is the base model, 1 the full adapter. */
+export function isUniform(candidate: Candidate, strength: number): boolean {
+  const { layerScales, inputScale, outputScale } = candidate;
+  return inputScale === strength && outputScale === strength && layerScales.every((scale) => scale === strength);
+}
+
+/**
+ * @throws InternalError SCORE_SHAPE where lengths differ
+ * @throws UsageError CANDIDATE_TWICE
+ * @throws InputError TOO_FEW_SAMPLES without samples
+ * @throws BackendError SCORE_NOT_FINITE with candidate and sample in `details`
+ */
+export function requireScores({ candidates, perSample, tokens, groups }: ScoreTable): void {
+  if (groups.length === 0) {
+    throw new InputError("TOO_FEW_SAMPLES", "Expected at least 2 independent samples but received none: add samples.");
+  }
+  if (perSample.length !== candidates.length || tokens.length !== groups.length) {
+    throw new InternalError(
+      "SCORE_SHAPE",
+      `Expected scores of ${candidates.length} candidates on ${groups.length} samples but received ${perSample.length} on ${tokens.length}.`,
+    );
+  }
+  const seen = new Set<string>();
+  for (const [index, { id }] of candidates.entries()) {
+    if (seen.has(id)) {
+      throw new UsageError("CANDIDATE_TWICE", `Expected every candidate once but received \`${id}\` twice.`, {
+        details: { candidate: id },
+      });
+    }
+    seen.add(id);
+    const scores = perSample[index];
+    if (scores?.length !== groups.length) {
+      throw new InternalError(
+        "SCORE_SHAPE",
+        `Expected ${groups.length} scores of \`${id}\` but received ${scores?.length ?? 0}.`,
+        { details: { candidate: id } },
+      );
+    }
+    const sample = scores.findIndex((score) => !Number.isFinite(score));
+    if (sample >= 0) {
+      throw new BackendError(
+        "SCORE_NOT_FINITE",
+        `Expected a finite score but received ${scores[sample] ?? NaN} for candidate \`${id}\` on sample ${sample}: the model or the backend computes numbers that overflow; try another backend or quantisation.`,
+        { details: { candidate: id, sample } },
+      );
+    }
+  }
 }

@@ -1,0 +1,111 @@
+import type { NoSelection } from "../result.js";
+import { FEWEST_UNITS } from "./bootstrap.js";
+import type { JudgedCandidate, Judgement } from "./judge.js";
+import { expectedCriticalValue, unitsFor } from "./power.js";
+import type { UnitMean } from "./units.js";
+import { percentAbout, percentAtLeast, roundedUp } from "./wording.js";
+
+/** `economy`: the fewest adapted layers that lose nothing; `quality`: the best proven better. See DESIGN "Choice". */
+export type Goal = "economy" | "quality";
+
+/** Beyond this an estimate of samples only says "many". */
+export const MOST_SAMPLES_SAID = 100_000;
+
+/**
+ * The choice among the cuts of a judgement. Base model, full adapter and controls are what cuts are compared with and are
+ * never chosen.
+ *
+ * Ties: economy takes the higher mean gain among equally few layers, quality the fewer layers among equal
+ * gains, then both the first in the table.
+ *
+ * @returns null where nothing is proven
+ */
+export function choose(judgement: Judgement, goal: Goal): JudgedCandidate | null {
+  const proven = judgement.candidates.filter(
+    ({ role, verdict }) => role === "cut" && (verdict === "better" || (goal === "economy" && verdict === "not-worse")),
+  );
+  const layers = (a: JudgedCandidate, b: JudgedCandidate) => a.adaptedLayers - b.adaptedLayers;
+  const gain = (a: JudgedCandidate, b: JudgedCandidate) => b.gain.mean - a.gain.mean;
+  const [first, second] = goal === "economy" ? [layers, gain] : [gain, layers];
+  // Array.prototype.sort is stable, so what is equal in both keeps the table's order.
+  return proven.sort((a, b) => first(a, b) || second(a, b))[0] ?? null;
+}
+
+/** One plain sentence: why this candidate is chosen. */
+export function reasonFor(chosen: JudgedCandidate, { candidates }: Judgement): string {
+  const all = candidates.find(({ role }) => role === "full")?.adaptedLayers ?? 0;
+  const layers = `${chosen.adaptedLayers} of ${all} adapted layers`;
+  if (chosen.verdict === "better") {
+    const least = chosen.gainVsFull.low.toPrecision(2);
+    return `With ${layers}, ${chosen.id} is proven better than the full adapter, by at least ${least} nats per token.`;
+  }
+  const kept = chosen.retention === null ? "enough" : `at least ${percentAtLeast(chosen.retention.low)}`;
+  return `With ${layers}, ${chosen.id} is proven to keep ${kept} of what the adapter brings.`;
+}
+
+/**
+ * Why nothing is chosen and what would help; the counterpart of `choose` returning null.
+ *
+ * `worse` only where every cut is proven worse. Else `unproven`, with the number of independent samples that would decide
+ * the most promising cut with a chance of 80 %, by its own mean and spread.
+ */
+export function explainNoSelection(judgement: Judgement, goal: Goal): NoSelection {
+  const cuts = judgement.candidates.filter(({ role }) => role === "cut");
+  if (cuts.length === 0) {
+    const sentence = "There is nothing to cut: the adapter has LoRA in fewer than two layers.";
+    return { kind: "worse", sentence, samplesNeeded: null, leastLoss: null };
+  }
+  if (cuts.every(({ verdict }) => verdict === "worse")) return everyCutWorse(cuts);
+  return unproven(judgement, cuts, goal);
+}
+
+function everyCutWorse(cuts: readonly JudgedCandidate[]): NoSelection {
+  const losses = cuts.map(({ retention }) => (retention === null ? null : 1 - retention.high));
+  if (losses.includes(null)) {
+    const sentence = "Every cut scores worse than the full adapter.";
+    return { kind: "worse", sentence, samplesNeeded: null, leastLoss: null };
+  }
+  const leastLoss = Math.min(...losses.filter((loss) => loss !== null));
+  const sentence = `Every cut loses at least ${percentAtLeast(leastLoss)} of the adapter's gain.`;
+  return { kind: "worse", sentence, samplesNeeded: null, leastLoss };
+}
+
+function unproven(judgement: Judgement, cuts: readonly JudgedCandidate[], goal: Goal): NoSelection {
+  const { units, gate, noClaims } = judgement;
+  const critical = units.count < FEWEST_UNITS ? expectedCriticalValue(FEWEST_UNITS) : judgement.criticalValue;
+  // Without a proven gain there is no margin to keep within: a cut would have to be better.
+  const strict = goal === "quality" || !gate.passed;
+  const questions = cuts
+    .map((cut) => ({ cut, contrast: strict ? cut.gain : cut.marginContrast }))
+    .filter(({ cut, contrast }) => cut.verdict === "unproven" || (goal === "quality" && contrast.mean > 0))
+    .filter(({ contrast }) => !contrast.flat);
+  const needed = (contrast: UnitMean): number =>
+    unitsFor(Math.abs(contrast.mean), contrast.se * Math.sqrt(units.count), critical);
+  const target = strict
+    ? "better than the full adapter"
+    : `within ${percentAbout(judgement.options.margin)} of the gain`;
+  const opening =
+    noClaims === "too-few-samples"
+      ? `Nothing can be claimed from fewer than ${FEWEST_UNITS} independent samples (here ${units.count}).`
+      : `No cut is proven ${target}.`;
+
+  // The most promising: the fewest samples among those on the winning side, else the nearest to it.
+  const winning = questions.filter(({ contrast }) => contrast.mean > 0);
+  const [best] = winning.sort((a, b) => needed(a.contrast) - needed(b.contrast));
+  if (best !== undefined) {
+    const samplesNeeded = Math.min(MOST_SAMPLES_SAID, roundedUp(needed(best.contrast)));
+    const said = samplesNeeded >= MOST_SAMPLES_SAID ? `more than ${MOST_SAMPLES_SAID}` : `about ${samplesNeeded}`;
+    const sentence = `${opening} Unproven: ${said} samples would decide about ${best.cut.id}, the most promising.`;
+    return { kind: "unproven", sentence, samplesNeeded, leastLoss: null };
+  }
+  const [nearest] = questions.sort((a, b) => b.contrast.mean / b.contrast.se - a.contrast.mean / a.contrast.se);
+  if (nearest === undefined) {
+    const sentence = `${opening} The samples show no differences to learn from: they look like copies of one sample.`;
+    return { kind: "unproven", sentence, samplesNeeded: null, leastLoss: null };
+  }
+  const samplesNeeded = Math.min(MOST_SAMPLES_SAID, roundedUp(needed(nearest.contrast)));
+  const side = `${nearest.cut.id}, the most promising, is on the losing side`;
+  const many = samplesNeeded >= MOST_SAMPLES_SAID ? `>${MOST_SAMPLES_SAID}` : `about ${samplesNeeded}`;
+  const sentence = `${opening} More samples are unlikely to help: ${side}, and ${many} would rather prove that it loses.`;
+  return { kind: "unproven", sentence, samplesNeeded, leastLoss: null };
+}

@@ -1,0 +1,148 @@
+import { InternalError, UsageError } from "../errors.js";
+import { adaptedLayers, type Candidate } from "../lora/candidate.js";
+import type { CandidateResult, Gate, Interval, Verdict } from "../result.js";
+import { FEWEST_UNITS, maxTCriticalValue } from "./bootstrap.js";
+import { judgeGate } from "./gate.js";
+import { completeJudgeOptions, type JudgeOptions } from "./judge-options.js";
+import { isUniform, requireScores, type ScoreTable } from "./scores.js";
+import { independentUnits, requireSpread, unitMean, type UnitMean, type Units } from "./units.js";
+import { boundedMean, retentionOf, verdictOf } from "./verdicts.js";
+
+/** What a candidate is for: only a `cut` can be chosen, the others are what it is compared with. */
+export type Role = "base" | "full" | "cut" | "control";
+
+export interface JudgedCandidate extends CandidateResult {
+  readonly role: Role;
+  readonly candidate: Candidate;
+  /** Full - candidate, nats. */
+  readonly gain: UnitMean;
+  /** Full + margin x (base - full) - candidate, nats: above 0 it keeps more than 1 - margin of the gain. */
+  readonly marginContrast: UnitMean;
+}
+
+/** Everything that one score table proves; plain data, never touched again. */
+export interface Judgement {
+  readonly table: ScoreTable;
+  readonly options: Required<JudgeOptions>;
+  readonly units: Units;
+  readonly gate: Gate;
+  /** Base - full, nats: what the adapter brings. */
+  readonly gateGain: UnitMean;
+  /** Half-width of every bound in standard errors. */
+  readonly criticalValue: number;
+  /** In the order of the table. */
+  readonly candidates: readonly JudgedCandidate[];
+  /** Why nothing is claimed: a failed gate, too few samples. Null where verdicts stand. */
+  readonly noClaims: "gate" | "too-few-samples" | null;
+}
+
+/**
+ * Judges every candidate of a score table against the full adapter: simultaneous bounds, retention, verdict. Works on
+ * any set of samples, so also on what is known when a run is cancelled.
+ *
+ * One critical value serves the gain and the margin contrast of every candidate in the table, controls included. The
+ * full adapter is the reference: gain 0, retention 1 and `not-worse` by definition, not by proof. Below eight
+ * independent samples, and after a failed gate without `force`, every other verdict is `unproven`.
+ *
+ * @param table must hold the full adapter (all scales 1) and the base model (all scales 0)
+ * @throws UsageError MARGIN_RANGE, CONFIDENCE_RANGE, SEED_RANGE, DRAWS_RANGE, REFERENCE_MISSING, CANDIDATE_TWICE
+ * @throws InputError TOO_FEW_SAMPLES with fewer than 2 independent samples: they have no spread
+ * @throws BackendError SCORE_NOT_FINITE
+ */
+export function judge(table: ScoreTable, options: JudgeOptions): Judgement {
+  const settings = completeJudgeOptions(options);
+  const { margin, force } = settings;
+  requireScores(table);
+  const units = independentUnits(table.groups, table.tokens, settings.tokenWeighted);
+  requireSpread(units);
+  const base = scoresOf(table, 0, "the base model");
+  const full = scoresOf(table, 1, "the full adapter");
+
+  /** full + allowed x (base - full) - candidate */
+  const contrast = (candidate: Float64Array, allowed: number): UnitMean =>
+    unitMean(
+      full.map((score, sample) => score + allowed * ((base[sample] ?? 0) - score) - (candidate[sample] ?? 0)),
+      units,
+    );
+  const gateGain = contrast(full, 1);
+  const gate = judgeGate(gateGain, units.count, force, settings);
+  const contrasts = table.perSample.map((scores) => ({ gain: contrast(scores, 0), margin: contrast(scores, margin) }));
+  const noisy = contrasts.flatMap((pair) => [pair.gain, pair.margin]).filter(({ flat }) => !flat);
+  const criticalValue = maxTCriticalValue(
+    noisy.map(({ residuals }) => residuals),
+    units.count,
+    settings,
+  );
+  const noClaims = units.count < FEWEST_UNITS ? "too-few-samples" : gate.passed || force ? null : "gate";
+
+  const verdict = (role: Role, gain: Interval, marginContrast: UnitMean): Verdict => {
+    if (role === "full") return "not-worse";
+    if (noClaims !== null) return "unproven";
+    return verdictOf(gain, gate.passed ? boundedMean(marginContrast, criticalValue) : null);
+  };
+  const candidates = table.candidates.map((candidate, index): JudgedCandidate => {
+    const scores = at(table.perSample, index);
+    const { gain, margin: marginContrast } = at(contrasts, index);
+    const { mean, se } = unitMean(scores, units);
+    const role = roleOf(candidate);
+    const gainVsFull = boundedMean(gain, criticalValue);
+    return {
+      id: candidate.id,
+      family: candidate.family,
+      layerScales: candidate.layerScales,
+      adaptedLayers: adaptedLayers(candidate, settings.coveredLayers),
+      samples: scores.length,
+      mean,
+      sem: se,
+      gainVsFull,
+      retention: gate.passed ? retentionOf(gain, gateGain, criticalValue) : null,
+      verdict: verdict(role, gainVsFull, marginContrast),
+      droppedAfter: null,
+      perSample: Array.from(scores),
+      role,
+      candidate,
+      gain,
+      marginContrast,
+    };
+  });
+  return { table, options: settings, units, gate, gateGain, criticalValue, candidates, noClaims };
+}
+
+function roleOf(candidate: Candidate): Role {
+  if (isUniform(candidate, 1)) return "full";
+  if (isUniform(candidate, 0)) return "base";
+  return candidate.family === "scale" ? "control" : "cut";
+}
+
+function scoresOf(table: ScoreTable, strength: number, name: string): Float64Array {
+  const index = table.candidates.findIndex((candidate) => isUniform(candidate, strength));
+  if (index >= 0) return at(table.perSample, index);
+  throw new UsageError("REFERENCE_MISSING", `Expected ${name} (all scales ${strength}) among the candidates.`);
+}
+
+/** `requireScores` has checked the lengths. */
+function at<Item>(items: readonly Item[], index: number): Item {
+  const item = items[index];
+  if (item === undefined) throw new InternalError("SCORE_SHAPE", `No item ${index} of ${items.length}.`);
+  return item;
+}
+
+/** The part of a judged candidate that goes into the result object. */
+export function candidateResult(judged: JudgedCandidate): CandidateResult {
+  const { id, family, layerScales, adaptedLayers, samples, mean, sem, gainVsFull, retention } = judged;
+  const { verdict, droppedAfter, perSample } = judged;
+  return {
+    id,
+    family,
+    layerScales,
+    adaptedLayers,
+    samples,
+    mean,
+    sem,
+    gainVsFull,
+    retention,
+    verdict,
+    droppedAfter,
+    perSample,
+  };
+}
