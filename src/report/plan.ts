@@ -1,0 +1,62 @@
+import { byteSize, count, duration, percent, plural } from "./numbers.js";
+import { styleOf, wrapped, type RenderOptions } from "./text.js";
+
+/** What is known before anything runs. */
+export interface PlanView {
+  readonly samples: number;
+  /** Independent samples: groups count once. */
+  readonly independentSamples: number;
+  readonly scoredTokens: number;
+  readonly promptTokens: number;
+  readonly candidates: number;
+  /** Layer-token evaluations / (L x tokens of all samples). */
+  readonly passes: number;
+  readonly naivePasses: number;
+  /** Passes that are added where a cut would be called better; 0 where the controls are in `passes`. */
+  readonly controlPasses: number;
+  /** Null where the speed of this machine is not known yet. */
+  readonly seconds: number | null;
+  /** Bytes beyond the model, by what they are for: kept states, logits, context. In the order to show. */
+  readonly memory: readonly { readonly name: string; readonly bytes: number }[];
+  /** Smallest difference these samples can show, as a share of the adapter's gain; null: they show nothing. */
+  readonly smallestShare: number | null;
+  /** The same in nats, where a spread has been measured. */
+  readonly smallestNats: number | null;
+  /** Share of the gain that may be lost. */
+  readonly margin: number;
+}
+
+/** The estimate before a run, one fact per line. Pure; ends without a line break. */
+export function renderPlan(plan: PlanView, options: RenderOptions): string {
+  const { width } = styleOf(options);
+  const { memory } = plan;
+  const total = memory.reduce((sum, { bytes }) => sum + bytes, 0);
+  const parts = memory.map(({ name, bytes }) => `${name} ${byteSize(bytes)}`).join(", ");
+  const groups =
+    plan.independentSamples < plan.samples ? ` in ${plural(plan.independentSamples, "independent group")}` : "";
+  const saved = plan.passes > 0 ? ` instead of ${plan.naivePasses.toFixed(1)}` : "";
+  const controls =
+    plan.controlPasses > 0
+      ? ` ${plan.controlPasses.toFixed(1)} more only if a cut looks better than the full adapter (the control).`
+      : "";
+  return [
+    `Samples: ${count(plan.samples)}${groups}, ${plural(plan.scoredTokens, "scored token")}, ${plural(plan.promptTokens, "prompt token")}.`,
+    `Work: ${plural(plan.candidates, "candidate")} in ${plan.passes.toFixed(1)} passes${saved}.${controls}`,
+    `Time: ${plan.seconds === null ? "not known before the first batch" : `about ${duration(plan.seconds)}`}.`,
+    `Memory beyond the model: ${byteSize(total)}${parts === "" ? "" : ` (${parts})`}.`,
+    powerLine(plan),
+  ]
+    .flatMap((line) => wrapped(line, width))
+    .join("\n");
+}
+
+function powerLine({ smallestShare, smallestNats, margin }: PlanView): string {
+  if (smallestShare === null) {
+    return "Smallest difference that can be shown: none, fewer than 8 independent samples prove nothing.";
+  }
+  const nats = smallestNats === null ? "" : `, ${smallestNats.toFixed(4)} nats per token`;
+  const shown = `Smallest difference that can be shown: about ${percent(smallestShare)} % of the adapter's gain${nats} (80 % power, by the spread of a typical adapter)`;
+  return smallestShare > margin
+    ? `${shown}. That is more than the margin of ${percent(margin)} %: a cut that loses nothing may stay unproven.`
+    : `${shown}; margin ${percent(margin)} %.`;
+}
