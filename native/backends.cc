@@ -1,0 +1,79 @@
+#include "backends.h"
+
+#include <mutex>
+#include <string>
+
+#include "ggml-backend.h"
+#include "llama.h"
+#include "log_lines.h"
+
+namespace backends {
+
+namespace {
+
+const char* TypeName(enum ggml_backend_dev_type type) {
+  switch (type) {
+    case GGML_BACKEND_DEVICE_TYPE_CPU:
+      return "cpu";
+    case GGML_BACKEND_DEVICE_TYPE_GPU:
+      return "gpu";
+    case GGML_BACKEND_DEVICE_TYPE_IGPU:
+      return "integrated-gpu";
+    case GGML_BACKEND_DEVICE_TYPE_ACCEL:
+      return "accelerator";
+    default:
+      return "other";
+  }
+}
+
+}  // namespace
+
+Napi::Value Load(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  if (info.Length() != 1 || !info[0].IsString()) throw Napi::TypeError::New(env, "Expected a folder as a string");
+  const std::string directory = info[0].As<Napi::String>().Utf8Value();
+  static std::once_flag once;
+  std::call_once(once, [&directory] {
+    log_lines::Install();
+    // An application's own node-llama-cpp in this process may have registered the backends already.
+    if (ggml_backend_dev_by_type(GGML_BACKEND_DEVICE_TYPE_CPU) == nullptr) {
+      ggml_backend_load_all_from_path(directory.c_str());
+    }
+    llama_backend_init();
+  });
+  if (ggml_backend_dev_by_type(GGML_BACKEND_DEVICE_TYPE_CPU) == nullptr) {
+    Napi::Error error = Napi::Error::New(env, "No CPU backend of llama.cpp could be loaded from " + directory);
+    error.Set("code", "NO_BACKEND");
+    throw error;
+  }
+  return env.Undefined();
+}
+
+Napi::Value Devices(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  Napi::Array list = Napi::Array::New(env);
+  for (size_t i = 0; i < ggml_backend_dev_count(); ++i) {
+    ggml_backend_dev_t device = ggml_backend_dev_get(i);
+    size_t free = 0;
+    size_t total = 0;
+    ggml_backend_dev_memory(device, &free, &total);
+    Napi::Object entry = Napi::Object::New(env);
+    entry.Set("name", ggml_backend_dev_name(device));
+    entry.Set("description", ggml_backend_dev_description(device));
+    entry.Set("type", TypeName(ggml_backend_dev_type(device)));
+    entry.Set("backend", ggml_backend_reg_name(ggml_backend_dev_backend_reg(device)));
+    entry.Set("memoryFree", static_cast<double>(free));
+    entry.Set("memoryTotal", static_cast<double>(total));
+    list.Set(static_cast<uint32_t>(i), entry);
+  }
+  return list;
+}
+
+Napi::Value Versions(const Napi::CallbackInfo& info) {
+  Napi::Object versions = Napi::Object::New(info.Env());
+  versions.Set("llamaCpp", llama_version());
+  versions.Set("systemInfo", llama_print_system_info());
+  return versions;
+}
+
+}  // namespace backends

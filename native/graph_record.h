@@ -1,0 +1,67 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "ggml.h"
+
+// What one graph of llama.cpp looks like, noted once without computing it, and where it can be cut between layers.
+
+// One node, in the order of execution.
+struct GraphNode {
+  std::string name;
+  ggml_op op;
+};
+
+// Where a graph can be cut below layer k: everything before `first` that depends on the tokens can be left out when the
+// tensors at `crossing` get their values from elsewhere.
+struct LayerBorder {
+  bool usable = false;
+  size_t first = 0;
+  // Nodes after which a crossing tensor is complete, ascending. Almost always one, the layer's output.
+  std::vector<size_t> crossing;
+};
+
+class GraphRecord {
+ public:
+  // Notes the next node, in the order of execution, while its op is still its own. Everything needed is copied: the
+  // next graph is built in the same memory, so afterwards pointers are names only.
+  void Add(const ggml_tensor* node);
+  bool Has(const ggml_tensor* node) const { return index_.count(node) != 0; }
+  // Finds dependence and borders once every node is noted.
+  void Finish(int32_t layers);
+
+  const std::vector<GraphNode>& nodes() const { return nodes_; }
+  // Whether the node's value changes with the tokens of the batch; what does not (masks, positions) is always computed.
+  bool depends_on_tokens(size_t node) const { return depends_[node] != 0; }
+  // Index k is the border below layer k; 0 is no border and never usable.
+  const std::vector<LayerBorder>& borders() const { return borders_; }
+
+ private:
+  struct Source {
+    const ggml_tensor* tensor;
+    const ggml_tensor* root;
+    std::string name;
+    std::string root_name;
+  };
+  struct Links {
+    const ggml_tensor* root;  // the tensor that owns the memory
+    bool writes;              // computes something, other than a view or a reshape
+    std::vector<Source> sources;
+  };
+
+  size_t Find(const Source& source) const;
+  void FindDependence();
+  // Layer whose weights a node uses, -1 where it uses none.
+  int32_t LayerOfWeights(size_t node) const;
+  LayerBorder FindBorder(size_t first) const;
+
+  std::vector<GraphNode> nodes_;
+  std::vector<Links> links_;
+  std::unordered_map<const ggml_tensor*, size_t> index_;
+  std::unordered_map<std::string, size_t> index_by_name_;
+  std::vector<uint8_t> depends_;
+  std::vector<LayerBorder> borders_;
+};

@@ -1,0 +1,197 @@
+#include "graph_replay.h"
+
+#include <algorithm>
+#include <chrono>
+
+#include "ggml-backend.h"
+#include "native_error.h"
+
+namespace {
+
+const ggml_tensor* Root(const ggml_tensor* tensor) { return tensor->view_src != nullptr ? tensor->view_src : tensor; }
+
+double Now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
+
+}  // namespace
+
+bool GraphReplay::Evaluate(ggml_tensor* tensor, bool ask, void* self) noexcept {
+  auto* replay = static_cast<GraphReplay*>(self);
+  try {
+    if (ask) return replay->Ask(tensor);
+    replay->Done(tensor);
+  } catch (const std::exception&) {
+    // Exceptions must not cross llama.cpp's frames; EndRun reports the run as failed.
+    replay->mismatch_ = true;
+  }
+  return true;
+}
+
+void GraphReplay::Begin(Mode mode) {
+  mode_ = mode;
+  graph_ = 0;
+  cursor_ = 0;
+  mismatch_ = false;
+  copy_seconds_ = 0;
+}
+
+void GraphReplay::BeginPlain() { Begin(Mode::kPlain); }
+
+void GraphReplay::BeginRecord() {
+  Begin(Mode::kRecord);
+  recording_.clear();
+}
+
+void GraphReplay::BeginRun(const std::string& structure, size_t resume_at, const std::vector<size_t>& keep_at) {
+  Begin(Mode::kRun);
+  const auto record = records_.find(structure);
+  if (record == records_.end()) throw NativeError("INTERNAL", "The graph of this run was not recorded");
+  run_ = &record->second;
+  const auto usable = [this](size_t k) {
+    return k < states_.size() &&
+           std::all_of(run_->begin(), run_->end(), [k](const GraphRecord& graph) { return graph.borders()[k].usable; });
+  };
+  if (resume_at > 0 && !(usable(resume_at) && states_[resume_at].valid)) {
+    throw NativeError("BAD_ARGUMENT", "No state is kept at layer " + std::to_string(resume_at));
+  }
+  for (size_t k = resume_at + 1; k < states_.size(); ++k) states_[k].valid = false;
+  for (size_t k : keep_at) {
+    if (k <= resume_at || !usable(k)) {
+      throw NativeError("BAD_ARGUMENT", "No state can be kept at layer " + std::to_string(k));
+    }
+    states_[k].graphs.resize(run_->size());
+    for (size_t graph = 0; graph < run_->size(); ++graph) {
+      states_[k].graphs[graph].resize((*run_)[graph].borders()[k].crossing.size());
+    }
+  }
+  resume_at_ = resume_at;
+  keep_at_ = keep_at;
+  PlanActions(run_->front(), 0);
+}
+
+void GraphReplay::PlanActions(const GraphRecord& record, size_t graph) {
+  actions_.assign(record.nodes().size(), Action());
+  if (resume_at_ > 0) {
+    const LayerBorder& border = record.borders()[resume_at_];
+    if (border.crossing.size() != states_[resume_at_].graphs[graph].size()) mismatch_ = true;
+    for (size_t node = 0; node < border.first; ++node) actions_[node].skip = record.depends_on_tokens(node);
+    for (size_t i = 0; i < border.crossing.size(); ++i) actions_[border.crossing[i]].restore = static_cast<int32_t>(i);
+  }
+  for (size_t k : keep_at_) {
+    const LayerBorder& border = record.borders()[k];
+    for (size_t i = 0; i < border.crossing.size(); ++i) actions_[border.crossing[i]].capture.emplace_back(k, i);
+  }
+}
+
+void GraphReplay::EndRecord(const std::string& structure) {
+  if (recording_.empty() || mismatch_) throw NativeError("REPLAY_FAILED", "llama.cpp's graph could not be recorded");
+  for (GraphRecord& graph : recording_) graph.Finish(layers_);
+  records_.insert_or_assign(structure, std::move(recording_));
+  BeginPlain();
+}
+
+void GraphReplay::EndRun() {
+  const bool complete = graph_ + 1 == run_->size() && cursor_ == actions_.size();
+  const bool failed = mismatch_ || !complete;
+  if (failed) {
+    for (size_t k = resume_at_ + 1; k < states_.size(); ++k) states_[k].valid = false;
+    mode_ = Mode::kPlain;
+    throw NativeError("REPLAY_FAILED", "llama.cpp built another graph than the one that was recorded");
+  }
+  for (size_t k : keep_at_) states_[k].valid = true;
+  mode_ = Mode::kPlain;
+}
+
+std::vector<uint8_t> GraphReplay::UsableBorders(const std::string& structure) const {
+  std::vector<uint8_t> usable(static_cast<size_t>(layers_), 1);
+  for (const GraphRecord& graph : records_.at(structure)) {
+    for (size_t k = 1; k < usable.size(); ++k) {
+      if (!graph.borders()[k].usable) usable[k] = 0;
+    }
+  }
+  return usable;
+}
+
+void GraphReplay::Reset() {
+  records_.clear();
+  for (BorderState& state : states_) state.valid = false;
+  BeginPlain();
+}
+
+size_t GraphReplay::kept_bytes() const {
+  size_t bytes = 0;
+  for (const BorderState& state : states_) {
+    for (const auto& graph : state.graphs) {
+      for (const Slot& slot : graph) bytes += slot.bytes.capacity();
+    }
+  }
+  return bytes;
+}
+
+void GraphReplay::Skip(ggml_tensor* tensor) {
+  skipped_[tensor] = tensor->op;
+  tensor->op = GGML_OP_NONE;
+}
+
+bool GraphReplay::Ask(ggml_tensor* tensor) {
+  const auto skipped = skipped_.find(tensor);
+  if (skipped != skipped_.end()) {
+    if (tensor->op == GGML_OP_NONE) tensor->op = skipped->second;
+    skipped_.erase(skipped);
+  }
+  switch (mode_) {
+    case Mode::kPlain:
+      return false;
+    case Mode::kSkip:
+      Skip(tensor);
+      return false;
+    case Mode::kRecord:
+      // No graph asks about a node twice, and a graph built anew lies in the same memory, so its first node was seen.
+      if (recording_.empty() || recording_.back().Has(tensor)) recording_.emplace_back();
+      recording_.back().Add(tensor);
+      Skip(tensor);
+      return false;
+    case Mode::kRun:
+      break;
+  }
+  if (cursor_ == actions_.size() && graph_ + 1 < run_->size()) {
+    graph_ += 1;
+    cursor_ = 0;
+    PlanActions((*run_)[graph_], graph_);
+  }
+  if (mismatch_ || cursor_ >= actions_.size()) {
+    mismatch_ = true;
+    return false;
+  }
+  const GraphNode& expected = (*run_)[graph_].nodes()[cursor_];
+  if (tensor->op != expected.op || expected.name != tensor->name) {
+    mismatch_ = true;
+    return false;
+  }
+  const Action& action = actions_[cursor_++];
+  if (action.skip) Skip(tensor);
+  return action.restore >= 0 || !action.capture.empty();
+}
+
+void GraphReplay::Done(ggml_tensor* tensor) {
+  if (mode_ != Mode::kRun || mismatch_) return;
+  const double start = Now();
+  const Action& action = actions_[cursor_ - 1];
+  // Backends copy through the tensor that owns the memory; a view of it may not be contiguous.
+  auto* root = const_cast<ggml_tensor*>(Root(tensor));
+  const size_t bytes = ggml_nbytes(root);
+  if (action.restore >= 0) {
+    const Slot& slot = states_[resume_at_].graphs[graph_][static_cast<size_t>(action.restore)];
+    if (slot.bytes.size() != bytes || slot.type != root->type) {
+      mismatch_ = true;
+      return;
+    }
+    ggml_backend_tensor_set(root, slot.bytes.data(), 0, bytes);
+  }
+  for (const auto& [border, crossing] : action.capture) {
+    Slot& slot = states_[border].graphs[graph_][crossing];
+    slot.type = root->type;
+    slot.bytes.resize(bytes);
+    ggml_backend_tensor_get(root, slot.bytes.data(), 0, bytes);
+  }
+  copy_seconds_ += Now() - start;
+}

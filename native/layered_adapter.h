@@ -1,0 +1,40 @@
+#pragma once
+
+#include <napi.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "handles.h"
+#include "job_control.h"
+
+// llama.cpp has one strength per adapter, so an adapter becomes one small llama adapter per part: part 0 is what lies
+// below layer 0 (`token_embd`), parts 1..L are the layers, part L+1 is what lies above the last layer (`output`).
+struct AdapterParts {
+  ModelHandle model;                 // declared first: adapters are freed before their model
+  std::vector<AdapterHandle> parts;  // [L + 2], null where the adapter has nothing; [1] for an adapter loaded whole
+
+  // Sets one strength per part (0 leaves a part out, at no cost) for parts from `first` on.
+  void Apply(llama_context* context, const std::vector<float>& strengths, size_t first) const;
+};
+
+class LayeredAdapter : public Napi::ObjectWrap<LayeredAdapter> {
+ public:
+  static Napi::Function Define(Napi::Env env);
+  // loadAdapter({ model, path, partOfTensor: Int32Array, control }): Promise<LayeredAdapter>
+  // partOfTensor holds, per tensor in file order, its part 0..L+1, or -1 for a tensor that llama.cpp does not use.
+  static Napi::Value Load(const Napi::CallbackInfo& info);
+
+  // loadWholeAdapter({ model, path, control }): Promise<LayeredAdapter> of one part, as llama.cpp's own programs load
+  // it.
+  static Napi::Value LoadWhole(const Napi::CallbackInfo& info);
+
+  explicit LayeredAdapter(const Napi::CallbackInfo& info);
+  const std::shared_ptr<AdapterParts>& parts(Napi::Env env) const;
+
+ private:
+  Napi::Value Dispose(const Napi::CallbackInfo& info);
+
+  std::shared_ptr<AdapterParts> parts_;
+};

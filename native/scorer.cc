@@ -1,0 +1,367 @@
+#include "scorer.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <limits>
+#include <thread>
+
+#include "addon_data.h"
+#include "arguments.h"
+#include "base_model.h"
+#include "log_lines.h"
+#include "native_error.h"
+#include "promise_worker.h"
+#include "token_loss.h"
+
+namespace {
+
+// What a run does with its logits beside the loss.
+enum class Logits { kNone, kKeep, kCompare };
+
+struct RunRequest {
+  std::shared_ptr<AdapterParts> adapter;  // null: the base model
+  std::vector<float> strengths;           // [parts of the adapter]
+  size_t resume_at = 0;
+  std::vector<size_t> keep_at;
+  bool plain = false;
+  Logits logits = Logits::kNone;
+};
+
+struct RunResult {
+  std::vector<double> sums;  // [samples]
+  double max_difference = 0;
+  double seconds = 0;
+  double copy_seconds = 0;
+  size_t kept_bytes = 0;
+};
+
+// The context refers to one job at a time and is busy meanwhile.
+class Working {
+ public:
+  Working(ScorerState& state, const JobState& job) : state_(state) { state_.job = &job; }
+  ~Working() {
+    state_.job = nullptr;
+    state_.busy = false;
+  }
+  Working(const Working&) = delete;
+  Working& operator=(const Working&) = delete;
+
+ private:
+  ScorerState& state_;
+};
+
+// Part 0 lies below layer 0, part l + 1 is layer l: a run that resumes at layer k needs the parts from k + 1 on.
+size_t FirstPart(size_t resume_at) { return resume_at == 0 ? 0 : resume_at + 1; }
+
+void ApplyAdapter(ScorerState& state, const RunRequest& request) {
+  if (request.adapter) {
+    request.adapter->Apply(state.context.get(), request.strengths, FirstPart(request.resume_at));
+  } else if (llama_set_adapters_lora(state.context.get(), nullptr, 0, nullptr) != 0) {
+    throw NativeError("DECODE", "llama.cpp refused to leave out the adapter");
+  }
+  state.applied = request.adapter;
+}
+
+// Graphs with the same adapters have the same nodes, whatever the strengths.
+std::string StructureOf(const RunRequest& request) {
+  std::string parts;
+  bool any = false;
+  if (request.adapter) {
+    for (size_t part = FirstPart(request.resume_at); part < request.strengths.size(); ++part) {
+      const bool used = request.adapter->parts[part] && request.strengths[part] != 0.0f;
+      parts += used ? '1' : '0';
+      any = any || used;
+    }
+  }
+  if (!any) return "base";
+  return std::to_string(reinterpret_cast<uintptr_t>(request.adapter.get())) + ":" + std::to_string(request.resume_at) +
+         ":" + parts;
+}
+
+void Decode(ScorerState& state) {
+  llama_memory_clear(llama_get_memory(state.context.get()), /*data=*/false);
+  log_lines::Collector log;
+  const int32_t status = llama_decode(state.context.get(), state.batch->View());
+  llama_synchronize(state.context.get());
+  if (state.job.load()->aborted) throw NativeError("CANCELLED", "Cancelled.");
+  if (status == 0) return;
+  if (status == -2)
+    throw NativeError("OUT_OF_MEMORY", log.Explain("llama.cpp could not allocate memory for the batch"));
+  throw NativeError("DECODE",
+                    log.Explain("llama.cpp could not compute the batch (status " + std::to_string(status) + ")"));
+}
+
+void RecordIfNew(ScorerState& state, const std::string& structure) {
+  if (state.replay.HasRecord(structure)) return;
+  state.replay.BeginRecord();
+  Decode(state);
+  state.replay.EndRecord(structure);
+}
+
+// Per-sample sums of the loss; rows are independent, so threads change nothing in the result.
+std::vector<double> SumLosses(const ScorerState& state, const float* logits, size_t vocabulary) {
+  const std::vector<int32_t>& targets = state.batch->targets();
+  std::vector<double> losses(targets.size());
+  const size_t threads = std::min<size_t>(static_cast<size_t>(state.threads), targets.size());
+  const auto work = [&](size_t thread) {
+    for (size_t row = thread; row < targets.size(); row += threads) {
+      losses[row] = TokenLoss(logits + row * vocabulary, vocabulary, targets[row]);
+    }
+  };
+  std::vector<std::thread> helpers;
+  for (size_t thread = 1; thread < threads; ++thread) helpers.emplace_back(work, thread);
+  work(0);
+  for (std::thread& helper : helpers) helper.join();
+
+  std::vector<double> sums(static_cast<size_t>(state.batch->samples()), 0.0);
+  for (size_t row = 0; row < losses.size(); ++row) {
+    sums[static_cast<size_t>(state.batch->sample_of_row()[row])] += losses[row];
+  }
+  return sums;
+}
+
+double MaxDifference(const std::vector<float>& reference, const float* logits, size_t count) {
+  if (reference.size() != count) throw NativeError("BAD_ARGUMENT", "No logits of this batch were kept to compare with");
+  double largest = 0;
+  for (size_t i = 0; i < count; ++i) {
+    const double difference = std::fabs(static_cast<double>(reference[i]) - static_cast<double>(logits[i]));
+    // NaN must not pass as small.
+    if (!(difference <= largest))
+      largest = std::isnan(difference) ? std::numeric_limits<double>::infinity() : difference;
+  }
+  return largest;
+}
+
+RunResult Execute(ScorerState& state, const RunRequest& request) {
+  const auto start = std::chrono::steady_clock::now();
+  const std::string structure = StructureOf(request);
+  const bool resumes = !request.plain && (request.resume_at > 0 || !request.keep_at.empty());
+  ApplyAdapter(state, request);
+  if (resumes) {
+    RecordIfNew(state, structure);
+    state.replay.BeginRun(structure, request.resume_at, request.keep_at);
+  } else {
+    state.replay.BeginPlain();
+  }
+  Decode(state);
+  RunResult result;
+  if (resumes) {
+    state.replay.EndRun();
+    result.copy_seconds = state.replay.copy_seconds();
+  }
+  const auto vocabulary = static_cast<size_t>(llama_vocab_n_tokens(llama_model_get_vocab(state.model.get())));
+  const float* logits = llama_get_logits(state.context.get());
+  if (logits == nullptr) throw NativeError("DECODE", "llama.cpp returned no logits");
+  result.sums = SumLosses(state, logits, vocabulary);
+  const size_t count = static_cast<size_t>(state.batch->rows()) * vocabulary;
+  if (request.logits == Logits::kKeep) state.reference.assign(logits, logits + count);
+  if (request.logits == Logits::kCompare) {
+    result.max_difference = MaxDifference(state.reference, logits, count);
+    state.reference = std::vector<float>();
+  }
+  result.kept_bytes = state.replay.kept_bytes();
+  result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return result;
+}
+
+RunRequest ReadRequest(Napi::Env env, const Napi::Object& options) {
+  RunRequest request;
+  if (!options.Get("adapter").IsNull()) {
+    auto* adapter = arguments::Instance<LayeredAdapter>(options, "adapter", AddonData::Of(env).layered_adapter);
+    request.adapter = adapter->parts(env);
+    request.strengths = arguments::Floats(options, "strengths");
+    if (request.strengths.size() != request.adapter->parts.size()) {
+      arguments::Fail(env, "strengths", "one number per part of the adapter");
+    }
+    for (float strength : request.strengths) {
+      if (!std::isfinite(strength)) arguments::Fail(env, "strengths", "finite numbers");
+    }
+  }
+  return request;
+}
+
+std::shared_ptr<JobState> ReadJob(Napi::Env env, const Napi::Object& options) {
+  return arguments::Instance<JobControl>(options, "control", AddonData::Of(env).job_control)->state();
+}
+
+}  // namespace
+
+ScorerState::ScorerState(ModelHandle base, const ScorerShape& shape)
+    : model(std::move(base)),
+      replay(llama_model_n_layer(model.get())),
+      max_tokens(shape.max_tokens),
+      max_sequences(shape.max_sequences),
+      max_rows(shape.max_rows),
+      threads(shape.threads) {
+  log_lines::Collector log;
+  llama_context_params parameters = ContextParameters(shape);
+  parameters.cb_eval = [](ggml_tensor* tensor, bool ask, void* self) {
+    auto* state = static_cast<ScorerState*>(self);
+    const JobState* running = state->job;
+    // Backends other than the CPU's know no abort: what is left of the graph is skipped.
+    if (ask && running != nullptr && running->aborted) state->replay.SkipEverything();
+    return GraphReplay::Evaluate(tensor, ask, &state->replay);
+  };
+  parameters.cb_eval_user_data = this;
+  parameters.abort_callback = [](void* self) {
+    const JobState* running = static_cast<ScorerState*>(self)->job;
+    return running != nullptr && running->aborted.load();
+  };
+  parameters.abort_callback_data = this;
+  context.reset(llama_init_from_model(model.get(), parameters));
+  if (!context) throw NativeError("CONTEXT", log.Explain("llama.cpp could not make a context"));
+}
+
+llama_context_params ContextParameters(const ScorerShape& shape) {
+  llama_context_params parameters = llama_context_default_params();
+  parameters.n_ctx = static_cast<uint32_t>(shape.max_tokens);
+  parameters.n_batch = parameters.n_ubatch = static_cast<uint32_t>(shape.max_tokens);
+  parameters.n_seq_max = static_cast<uint32_t>(shape.max_sequences);
+  parameters.n_outputs_max = static_cast<uint32_t>(std::max(shape.max_rows, shape.max_sequences));
+  parameters.n_threads = parameters.n_threads_batch = shape.threads;
+  parameters.kv_unified = true;
+  parameters.no_perf = true;
+  return parameters;
+}
+
+Napi::Function Scorer::Define(Napi::Env env) {
+  return DefineClass(env, "Scorer",
+                     {InstanceMethod<&Scorer::SetBatch>("setBatch"), InstanceMethod<&Scorer::Borders>("borders"),
+                      InstanceMethod<&Scorer::Run>("run"), InstanceMethod<&Scorer::Dispose>("dispose")});
+}
+
+ScorerShape ReadShape(const Napi::Object& options) {
+  constexpr int32_t kMost = std::numeric_limits<int32_t>::max();
+  ScorerShape shape;
+  shape.max_tokens = arguments::Integer(options, "maxTokens", 1, kMost);
+  shape.max_sequences =
+      arguments::Integer(options, "maxSequences", 1, static_cast<int32_t>(llama_max_parallel_sequences()));
+  shape.max_rows = arguments::Integer(options, "maxRows", 1, shape.max_tokens);
+  shape.threads = arguments::Integer(options, "threads", 1, 512);
+  return shape;
+}
+
+Napi::Value Scorer::Create(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  Napi::Object options = arguments::Options(info, 0);
+  auto* model = arguments::Instance<BaseModel>(options, "model", AddonData::Of(env).base_model);
+  return PromiseWorker<std::shared_ptr<ScorerState>>::Start(
+      env, options,
+      [handle = model->handle(env), shape = ReadShape(options)] {
+        return std::make_shared<ScorerState>(handle, shape);
+      },
+      [](Napi::Env e, std::shared_ptr<ScorerState>&& state) {
+        return AddonData::Of(e).scorer.New({Napi::External<std::shared_ptr<ScorerState>>::New(e, &state)});
+      });
+}
+
+Scorer::Scorer(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Scorer>(info) {
+  if (info.Length() != 1 || !info[0].IsExternal()) {
+    throw Napi::TypeError::New(info.Env(), "Use createScorer() to make a Scorer");
+  }
+  state_ = *info[0].As<Napi::External<std::shared_ptr<ScorerState>>>().Data();
+}
+
+const std::shared_ptr<ScorerState>& Scorer::Idle(Napi::Env env) const {
+  const char* problem = !state_ ? "The scorer has been disposed of" : state_->busy ? "The scorer is busy" : nullptr;
+  if (problem != nullptr) {
+    Napi::Error error = Napi::Error::New(env, problem);
+    error.Set("code", state_ ? "BUSY" : "DISPOSED");
+    throw error;
+  }
+  return state_;
+}
+
+Napi::Value Scorer::SetBatch(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  ScorerState& state = *Idle(env);
+  Napi::Object options = arguments::Options(info, 0);
+  try {
+    PackedBatch batch(arguments::Int32s(options, "tokens"), arguments::Int32s(options, "offsets"),
+                      arguments::Bytes(options, "scored"),
+                      llama_vocab_n_tokens(llama_model_get_vocab(state.model.get())));
+    if (batch.tokens() > state.max_tokens || batch.samples() > state.max_sequences || batch.rows() > state.max_rows) {
+      throw NativeError("BAD_ARGUMENT", "The batch is larger than the scorer was made for");
+    }
+    state.batch.emplace(std::move(batch));
+  } catch (const NativeError& error) {
+    Napi::Error thrown = Napi::Error::New(env, error.what());
+    thrown.Set("code", error.code());
+    throw thrown;
+  }
+  state.replay.Reset();
+  state.reference = std::vector<float>();
+  return env.Undefined();
+}
+
+Napi::Value Scorer::Borders(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  std::shared_ptr<ScorerState> state = Idle(env);
+  if (!state->batch) throw Napi::Error::New(env, "No batch is set");
+  Napi::Object options = arguments::Options(info, 0);
+  RunRequest request = ReadRequest(env, options);
+  const std::shared_ptr<JobState> job = ReadJob(env, options);
+  state->busy = true;
+  return PromiseWorker<std::vector<uint8_t>>::Start(
+      env, options,
+      [state, request, job] {
+        const Working working(*state, *job);
+        const std::string structure = StructureOf(request);
+        ApplyAdapter(*state, request);
+        RecordIfNew(*state, structure);
+        return state->replay.UsableBorders(structure);
+      },
+      [](Napi::Env e, std::vector<uint8_t>&& usable) -> Napi::Value {
+        Napi::Uint8Array result = Napi::Uint8Array::New(e, usable.size());
+        std::copy(usable.begin(), usable.end(), result.Data());
+        return result;
+      });
+}
+
+Napi::Value Scorer::Run(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  std::shared_ptr<ScorerState> state = Idle(env);
+  if (!state->batch) throw Napi::Error::New(env, "No batch is set");
+  Napi::Object options = arguments::Options(info, 0);
+  RunRequest request = ReadRequest(env, options);
+  const int32_t top = llama_model_n_layer(state->model.get()) - 1;
+  request.resume_at = static_cast<size_t>(arguments::Integer(options, "resumeAt", 0, top));
+  for (int32_t border : arguments::Int32s(options, "keepAt")) {
+    if (border < 1 || border > top) arguments::Fail(env, "keepAt", "layers from 1 to the last");
+    request.keep_at.push_back(static_cast<size_t>(border));
+  }
+  request.plain = arguments::Boolean(options, "plain");
+  if (request.plain && (request.resume_at > 0 || !request.keep_at.empty())) {
+    arguments::Fail(env, "plain", "false with `resumeAt` or `keepAt`");
+  }
+  const std::string logits = arguments::String(options, "logits");
+  if (logits != "none" && logits != "keep" && logits != "compare")
+    arguments::Fail(env, "logits", "none, keep or compare");
+  request.logits = logits == "keep" ? Logits::kKeep : logits == "compare" ? Logits::kCompare : Logits::kNone;
+  const std::shared_ptr<JobState> job = ReadJob(env, options);
+  state->busy = true;
+  return PromiseWorker<RunResult>::Start(
+      env, options,
+      [state, request, job] {
+        const Working working(*state, *job);
+        return Execute(*state, request);
+      },
+      [](Napi::Env e, RunResult&& result) -> Napi::Value {
+        Napi::Float64Array sums = Napi::Float64Array::New(e, result.sums.size());
+        std::copy(result.sums.begin(), result.sums.end(), sums.Data());
+        Napi::Object value = Napi::Object::New(e);
+        value.Set("sums", sums);
+        value.Set("maxDifference", result.max_difference);
+        value.Set("seconds", result.seconds);
+        value.Set("copySeconds", result.copy_seconds);
+        value.Set("keptBytes", static_cast<double>(result.kept_bytes));
+        return value;
+      });
+}
+
+Napi::Value Scorer::Dispose(const Napi::CallbackInfo& info) {
+  if (state_) Idle(info.Env());
+  state_.reset();
+  return info.Env().Undefined();
+}

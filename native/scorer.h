@@ -1,0 +1,69 @@
+#pragma once
+
+#include <napi.h>
+
+#include <atomic>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "graph_replay.h"
+#include "handles.h"
+#include "job_control.h"
+#include "layered_adapter.h"
+#include "packed_batch.h"
+
+// How large a context is made.
+struct ScorerShape {
+  int32_t max_tokens;
+  int32_t max_sequences;
+  int32_t max_rows;
+  int32_t threads;
+};
+
+// Reads maxTokens, maxSequences, maxRows and threads.
+ScorerShape ReadShape(const Napi::Object& options);
+llama_context_params ContextParameters(const ScorerShape& shape);
+
+// Carries out one run on one packed batch: strengths, where to resume, which states to keep -> per-sample sums of the
+// negative log-likelihood. It knows nothing of boundaries, families or searches.
+struct ScorerState {
+  ScorerState(ModelHandle base, const ScorerShape& shape);
+
+  ModelHandle model;                      // declared first: the context is freed before its model
+  std::shared_ptr<AdapterParts> applied;  // what the context refers to
+  GraphReplay replay;
+  ContextHandle context;
+  std::optional<PackedBatch> batch;
+  std::vector<float> reference;  // logits of the run that others are compared with, [rows, vocabulary]
+  int32_t max_tokens;
+  int32_t max_sequences;
+  int32_t max_rows;
+  int32_t threads;
+  std::atomic<const JobState*> job{nullptr};
+  std::atomic<bool> busy{false};
+};
+
+class Scorer : public Napi::ObjectWrap<Scorer> {
+ public:
+  static Napi::Function Define(Napi::Env env);
+  // createScorer({ model, maxTokens, maxSequences, maxRows, threads }): Promise<Scorer>
+  static Napi::Value Create(const Napi::CallbackInfo& info);
+
+  explicit Scorer(const Napi::CallbackInfo& info);
+
+ private:
+  // setBatch({ tokens, offsets, scored }): samples one after another; forgets all kept states.
+  Napi::Value SetBatch(const Napi::CallbackInfo& info);
+  // borders({ adapter, strengths, control }): Promise<Uint8Array>, 1 at k where a run can resume at layer k; [0] is 1.
+  Napi::Value Borders(const Napi::CallbackInfo& info);
+  // run({ adapter, strengths, resumeAt, keepAt, plain, logits, control }):
+  // Promise<{ sums, maxDifference, seconds, copySeconds, keptBytes }>
+  Napi::Value Run(const Napi::CallbackInfo& info);
+  Napi::Value Dispose(const Napi::CallbackInfo& info);
+
+  const std::shared_ptr<ScorerState>& Idle(Napi::Env env) const;
+
+  std::shared_ptr<ScorerState> state_;
+};

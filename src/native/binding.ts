@@ -1,0 +1,64 @@
+import { existsSync, readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { delimiter, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { BackendError } from "../errors.js";
+import type { NativeAddon } from "./types.js";
+
+const NATIVE = fileURLToPath(new URL("../../native/", import.meta.url));
+const BUILD = join(NATIVE, "build");
+const REBUILD = "npm rebuild lora-boundary (in a checkout: npm run build:native)";
+
+interface Toolchain {
+  requireTools(): unknown;
+}
+
+let loaded: Promise<NativeAddon> | null = null;
+
+/**
+ * Loads the addon and llama.cpp's backends, once per process.
+ *
+ * @throws BackendError ADDON_MISSING where it was never built, with the tool that is missing and the command that
+ *   installs it; ADDON_FAILED where it does not load; NO_BACKEND
+ */
+export function loadAddon(): Promise<NativeAddon> {
+  loaded ??= load();
+  return loaded;
+}
+
+async function load(): Promise<NativeAddon> {
+  const addonPath = ["Release", "Debug"].map((kind) => join(BUILD, "addon", kind, "lora_boundary.node")).find(existsSync);
+  const factsPath = join(BUILD, "llama-cpp.json");
+  if (addonPath === undefined || !existsSync(factsPath)) throw await missing();
+  const { libraries } = JSON.parse(readFileSync(factsPath, "utf8")) as { readonly libraries: string };
+  const folder = join(BUILD, libraries);
+  // Windows has no run path inside a library: it looks for DLLs along PATH.
+  if (process.platform === "win32") process.env["PATH"] = `${folder}${delimiter}${process.env["PATH"] ?? ""}`;
+  try {
+    const addon = createRequire(import.meta.url)(addonPath) as NativeAddon;
+    addon.loadBackends(folder);
+    return addon;
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new BackendError(
+      "ADDON_FAILED",
+      `The addon ${addonPath} does not load: ${reason}\nIt looks for llama.cpp in ${folder}${existsSync(folder) ? "" : ", which does not exist"}. Build it again: ${REBUILD}.`,
+      { cause, details: { addonPath, folder } },
+    );
+  }
+}
+
+async function missing(): Promise<BackendError> {
+  let reason = "Every tool that building needs is there.";
+  try {
+    const toolchain = (await import(new URL("toolchain.mjs", `file://${NATIVE}`).href)) as Toolchain;
+    toolchain.requireTools();
+  } catch (error) {
+    reason = error instanceof Error ? error.message : String(error);
+  }
+  return new BackendError(
+    "ADDON_MISSING",
+    `This needs the addon, which has not been built. ${reason} Then build it: ${REBUILD}.`,
+    { details: { folder: BUILD } },
+  );
+}

@@ -1,0 +1,171 @@
+/** The whole border between TypeScript and C++, typed in one place. Every function is checked again on the other side. */
+
+export type NativeCode =
+  | "ADAPTER_LOAD"
+  | "BAD_ARGUMENT"
+  | "BUSY"
+  | "CANCELLED"
+  | "CONTEXT"
+  | "DECODE"
+  | "DISPOSED"
+  | "INTERNAL"
+  | "MODEL_LOAD"
+  | "NO_BACKEND"
+  | "OUT_OF_MEMORY"
+  | "REPLAY_FAILED"
+  | "TEMPORARY_FILE";
+
+/** Stops a running job and tells how far it is, 0 to 1. */
+export interface NativeJobControl {
+  abort(): void;
+  readonly progress: number;
+}
+
+export interface NativeDevice {
+  readonly name: string;
+  readonly description: string;
+  readonly type: "cpu" | "gpu" | "integrated-gpu" | "accelerator" | "other";
+  readonly backend: string;
+  /** Bytes. */
+  readonly memoryFree: number;
+  /** Bytes. */
+  readonly memoryTotal: number;
+}
+
+export interface NativeModelFacts {
+  readonly layers: number;
+  readonly embedding: number;
+  readonly vocabulary: number;
+  /** Tokens seen at once in training; 0 where the file does not say. */
+  readonly trainedContext: number;
+  /** Of the weights in memory. */
+  readonly bytes: number;
+  readonly description: string;
+  readonly architecture: string;
+  readonly hasEncoder: boolean;
+  readonly hasDecoder: boolean;
+  readonly isRecurrent: boolean;
+  readonly isHybrid: boolean;
+  readonly isDiffusion: boolean;
+  readonly hasTokenizer: boolean;
+  readonly bos: number | null;
+  readonly eos: number | null;
+  readonly eot: number | null;
+  readonly addBos: boolean;
+  readonly chatTemplate: string | null;
+}
+
+export interface NativeModel {
+  facts(): NativeModelFacts;
+  tokenize(text: string, addSpecial: boolean, parseSpecial: boolean): Int32Array;
+  tokenBytes(token: number): Uint8Array;
+  isControl(token: number): boolean;
+  dispose(): void;
+}
+
+export interface NativeAdapter {
+  dispose(): void;
+}
+
+/** How large a context is made. */
+export interface NativeShape {
+  readonly maxTokens: number;
+  /** At most 256. */
+  readonly maxSequences: number;
+  /** Scored tokens of the largest batch. */
+  readonly maxRows: number;
+  readonly threads: number;
+}
+
+export interface NativeStrengths {
+  /** Null: the base model. */
+  readonly adapter: NativeAdapter | null;
+  /** One per part: [L + 2] for a layered adapter (input, layers, output), [1] for a whole one. */
+  readonly strengths: Float32Array;
+  readonly control: NativeJobControl;
+}
+
+export interface NativeRun extends NativeStrengths {
+  /** The layer to start from; 0: from the tokens. A state must be kept there. */
+  readonly resumeAt: number;
+  /** Layers, above `resumeAt`, below which to keep the state. */
+  readonly keepAt: Int32Array;
+  /** Without the machinery of resuming: the reference. */
+  readonly plain: boolean;
+  /** Keep the logits of this run, or compare with those kept. */
+  readonly logits: "none" | "keep" | "compare";
+}
+
+export interface NativeRunResult {
+  /** Per sample of the batch: summed negative log-likelihood of its scored tokens, nats. */
+  readonly sums: Float64Array;
+  /** Largest difference of any logit from those kept; infinite where one is not a number. */
+  readonly maxDifference: number;
+  /** Of the whole job. */
+  readonly seconds: number;
+  /** Of it: copying states. */
+  readonly copySeconds: number;
+  /** Of all states, those to be reused included. */
+  readonly keptBytes: number;
+}
+
+export interface NativeScorer {
+  /** Samples one after another; sample i is `offsets[i]` .. `offsets[i + 1]`. Forgets all kept states. */
+  setBatch(batch: {
+    readonly tokens: Int32Array;
+    readonly offsets: Int32Array;
+    readonly scored: Uint8Array;
+  }): void;
+  /** 1 at k where a run can resume at layer k, length L; [0] is always 1. */
+  borders(options: NativeStrengths): Promise<Uint8Array>;
+  run(options: NativeRun): Promise<NativeRunResult>;
+  dispose(): void;
+}
+
+export interface NativeMemory {
+  /** Buffers of the base model's graph, the logits of one batch among them. */
+  readonly computeBytes: number;
+  /** KV cache or recurrent state. */
+  readonly cacheBytes: number;
+}
+
+export interface NativeAddon {
+  readonly JobControl: new () => NativeJobControl;
+  /** Loads llama.cpp's backends from a folder, once per process. */
+  loadBackends(folder: string): void;
+  devices(): NativeDevice[];
+  versions(): { readonly llamaCpp: string; readonly systemInfo: string };
+  loadModel(options: {
+    readonly path: string;
+    /** -1: all. */
+    readonly gpuLayers: number;
+    readonly control: NativeJobControl;
+  }): Promise<NativeModel>;
+  loadAdapter(options: {
+    readonly model: NativeModel;
+    readonly path: string;
+    /** Per tensor in file order: 0 below the layers, l + 1 in layer l, L + 1 above them, -1 to leave out. */
+    readonly partOfTensor: Int32Array;
+    readonly control: NativeJobControl;
+  }): Promise<NativeAdapter>;
+  /** As llama.cpp's own programs load it: one strength for all of it. */
+  loadWholeAdapter(options: { readonly model: NativeModel; readonly path: string }): Promise<NativeAdapter>;
+  createScorer(options: NativeShape & { readonly model: NativeModel }): Promise<NativeScorer>;
+  /** What a scorer's context would take, without allocating it. */
+  simulateMemory(
+    options: NativeShape & { readonly path: string; readonly gpuLayers: number; readonly control: NativeJobControl },
+  ): Promise<NativeMemory>;
+}
+
+/** Names that the addon exports; a test compares them with what it does export. */
+export const NATIVE_EXPORTS = [
+  "JobControl",
+  "createScorer",
+  "devices",
+  "loadAdapter",
+  "loadBackends",
+  "loadModel",
+  "loadWholeAdapter",
+  "simulateMemory",
+  "versions",
+] as const satisfies readonly (keyof NativeAddon)[];
