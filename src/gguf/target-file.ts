@@ -134,8 +134,10 @@ function isSystemError(error: unknown, ...codes: readonly string[]): error is No
 }
 
 function targetError(target: string, error: unknown): unknown {
-  if (error instanceof LoraBoundaryError || !(error instanceof Error) || !("syscall" in error)) return error;
+  if (error instanceof LoraBoundaryError || !(error instanceof Error)) return error;
   const code = String((error as NodeJS.ErrnoException).code);
+  // Node.js itself refuses a name with a zero byte, before the system sees it.
+  if (!("syscall" in error) && code !== "ERR_INVALID_ARG_VALUE") return error;
   const options = { cause: error, details: { path: target, systemCode: code } };
   switch (code) {
     case "ENOSPC":

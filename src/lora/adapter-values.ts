@@ -1,6 +1,7 @@
-import { open, type FileHandle } from "node:fs/promises";
+import type { FileHandle } from "node:fs/promises";
 import { readExactly, throwIfCancelled } from "../gguf/exact-io.js";
 import type { TensorDescriptor } from "../gguf/gguf-file.js";
+import { openForReading } from "../gguf/read-gguf.js";
 import type { AdapterFile } from "./adapter-file.js";
 import { throwProblems, type Problem } from "./problem.js";
 
@@ -43,7 +44,7 @@ export async function checkValues(
   const skipped: TensorDescriptor[] = [];
   let changesSomething = false;
   const buffer = Buffer.from(new ArrayBuffer(CHUNK_BYTES));
-  const handle = await open(adapter.path, "r");
+  const handle = await openForReading(adapter.path);
   try {
     for (const pair of adapter.pairs) {
       let product = true;

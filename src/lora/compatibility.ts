@@ -42,7 +42,7 @@ export function checkCompatible(model: ModelFile, adapter: AdapterFile): readonl
   }
   const isBeyond = ({ layer }: LoraPair) => layer !== null && layer >= model.layers;
   if (adapter.pairs.some(isBeyond)) {
-    const highest = Math.max(...adapter.layers);
+    const highest = adapter.layers.at(-1) ?? 0;
     report(
       "LAYER_BEYOND_MODEL",
       `Expected layers 0 to ${model.layers - 1}, the base model's ${model.layers}, but the adapter has LoRA up to layer ${highest}: it was trained on a model of ${highest + 1} or more layers.`,

@@ -34,11 +34,12 @@ function parseTerm(term: string, text: string, position: number): [first: number
   const last = Number(match?.[2] ?? match?.[1]);
   if (match === null || first > last) {
     const received = term.trim() === "" ? "nothing" : `\`${term.trim()}\``;
+    const start = term.trim() === "" ? position : position + term.length - term.trimStart().length;
     const reason = match === null ? "" : ", a range that runs backwards";
     throw new UsageError(
       "KEEP_SYNTAX",
-      `Expected layers such as \`0-17\` or \`0-3,5,7-9\`, or \`all\`, for \`--keep\` but received ${received} at character ${position} of \`${text}\`${reason}.`,
-      { details: { option: "keep", text, position } },
+      `Expected layers such as \`0-17\` or \`0-3,5,7-9\`, or \`all\`, for \`--keep\` but received ${received} at character ${start} of \`${text}\`${reason}.`,
+      { details: { option: "keep", text, position: start } },
     );
   }
   return [first, last];

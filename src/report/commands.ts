@@ -1,24 +1,25 @@
 import type { CalibrationResult } from "../result.js";
-import type { Style } from "./text.js";
+import { displayWidth, printable, type Style } from "./text.js";
 
 // What no shell gives a meaning; `~`, `=` and a leading `-` are left out on purpose.
 const PLAIN = /^[A-Za-z0-9_./:,@%+][A-Za-z0-9_./:,@%+-]*$/;
-const CONTROL = /[\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]/u;
 
 /**
  * One argument for the user's shell, so that the line can be copied. POSIX shells: single quotes; with control characters
  * ANSI-C quotes (bash, zsh, ksh, POSIX.1-2024), since the raw characters would act on the terminal that shows them.
- * Windows: double quotes, which no path can contain there.
+ * Windows: double quotes, which no path can contain there; neither can control characters, so they are only shown.
  */
 export function shellQuoted(argument: string, shell: Style["shell"]): string {
   // A leading `-` would be read as an option.
   const safe = argument.startsWith("-") ? `./${argument}` : argument;
-  if (shell === "windows") return /^[A-Za-z0-9_./:\\-]+$/.test(safe) ? safe : `"${safe.replace(/["\r\n]/g, "")}"`;
+  if (shell === "windows") {
+    return /^[A-Za-z0-9_./:\\-]+$/.test(safe) ? safe : `"${printable(safe).replaceAll('"', "")}"`;
+  }
   if (PLAIN.test(safe)) return safe;
-  if (!CONTROL.test(safe)) return `'${safe.replaceAll("'", `'\\''`)}'`;
+  if (printable(safe) === safe) return `'${safe.replaceAll("'", `'\\''`)}'`;
   const escaped = Array.from(safe, (character) => {
     if (character === "'" || character === "\\") return `\\${character}`;
-    if (!CONTROL.test(character)) return character;
+    if (printable(character) === character) return character;
     return Array.from(Buffer.from(character), (byte) => `\\x${byte.toString(16).padStart(2, "0")}`).join("");
   });
   return `$'${escaped.join("")}'`;
@@ -38,7 +39,7 @@ function loadingCommands({ model, output }: CalibrationResult, shell: Style["she
 export function commandLines(result: CalibrationResult, { width, shell }: Style): string[] {
   return loadingCommands(result, shell).flatMap((command) => {
     const line = `  ${command.join(" ")}`;
-    if (line.length <= width || shell === "windows") return [line];
+    if (displayWidth(line) <= width || shell === "windows") return [line];
     return command.map(
       (part, index) => `${index === 0 ? "  " : "    "}${part}${index < command.length - 1 ? " \\" : ""}`,
     );

@@ -30,7 +30,7 @@ export function curveTable(result: CalibrationResult, style: Style): string[] {
     });
     return (mark + fitted.join(gap)).trimEnd();
   };
-  const marked = style.unicode ? "\u25b6 " : "> ";
+  const marked = style.unicode ? "\u25ba " : "> ";
   return [
     tinted(
       line(

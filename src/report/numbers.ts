@@ -5,7 +5,12 @@ export function signedNats(nats: number): string {
 
 /** A share as a percentage with one decimal, without the unit. */
 export function percent(share: number): string {
-  return (share * 100).toFixed(1);
+  return unsignedZero((share * 100).toFixed(1));
+}
+
+/** A negative number too small for its digits is 0, without a sign. */
+export function unsignedZero(digits: string): string {
+  return Number(digits) === 0 ? digits.replace("-", "") : digits;
 }
 
 /** `0.8 s`, `12 s`, `3 min 05 s`, `2 h 10 min`. */

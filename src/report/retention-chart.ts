@@ -1,4 +1,5 @@
 import type { CalibrationResult, Interval } from "../result.js";
+import { unsignedZero } from "./numbers.js";
 import { clipped, padded, type Style } from "./text.js";
 
 const GUTTER = 6;
@@ -62,5 +63,5 @@ export function retentionChart(result: CalibrationResult, style: Style): string[
 }
 
 function axisLabel(share: number): string {
-  return (share * 100).toFixed(0);
+  return unsignedZero((share * 100).toFixed(0));
 }

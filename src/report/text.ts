@@ -31,14 +31,15 @@ export function tinted(text: string, tint: Tint, { color }: Style): string {
 }
 
 // Control characters move the cursor or forge lines; bidirectional overrides make a text read as another;
-// lone surrogates have no encoding.
-const UNPRINTABLE = /[\u0000-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]/gu;
+// lone surrogates have no encoding; other format characters are invisible.
+const UNPRINTABLE = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu;
 
 /** Foreign text (paths, names, notices) made harmless for a terminal: `\x1b` in place of the character. */
 export function printable(text: string): string {
   return text.replace(UNPRINTABLE, (character) => {
-    const code = character.charCodeAt(0);
-    return code < 256 ? `\\x${code.toString(16).padStart(2, "0")}` : `\\u${code.toString(16).padStart(4, "0")}`;
+    const code = character.codePointAt(0) ?? 0;
+    if (code < 256) return `\\x${code.toString(16).padStart(2, "0")}`;
+    return code > 0xffff ? `\\u{${code.toString(16)}}` : `\\u${code.toString(16).padStart(4, "0")}`;
   });
 }
 
@@ -80,7 +81,9 @@ function splitAt(text: string, columns: number): [head: string, tail: string] {
 export function clipped(text: string, columns: number, { unicode }: Style): string {
   if (displayWidth(text) <= columns) return text;
   const mark = unicode ? "\u2026" : "~";
-  return columns <= 1 ? mark.slice(0, columns) : splitAt(text, columns - 1)[0] + mark;
+  if (columns <= 1) return mark.slice(0, columns);
+  const [head] = splitAt(text, columns - 1);
+  return (displayWidth(head) < columns ? head : "") + mark;
 }
 
 export function padded(text: string, columns: number, align: "left" | "right"): string {
