@@ -25,23 +25,25 @@ export function shellQuoted(argument: string, shell: Style["shell"]): string {
   return `$'${escaped.join("")}'`;
 }
 
-/** The llama.cpp programs that load the written file, as argument lists with paths quoted. */
-function loadingCommands({ model, output }: CalibrationResult, shell: Style["shell"]): readonly (readonly string[])[] {
-  if (output === null) return [];
-  const files = [`-m ${shellQuoted(model.path, shell)}`, `--lora ${shellQuoted(output.path, shell)}`];
-  return [
-    ["llama-cli", ...files],
-    ["llama-server", ...files],
-  ];
-}
-
-/** Lines to copy: broken between arguments where the shell can continue a line, never inside one. */
-export function commandLines(result: CalibrationResult, { width, shell }: Style): string[] {
-  return loadingCommands(result, shell).flatMap((command) => {
+/**
+ * The llama.cpp programs that load an adapter, as lines to copy: broken between arguments where the shell can continue a
+ * line, never inside one.
+ *
+ * @param model path of the base model, or a placeholder
+ */
+export function loadingLines(model: string, adapter: string, { width, shell }: Style): string[] {
+  const files = [`-m ${shellQuoted(model, shell)}`, `--lora ${shellQuoted(adapter, shell)}`];
+  return ["llama-cli", "llama-server"].flatMap((program) => {
+    const command = [program, ...files];
     const line = `  ${command.join(" ")}`;
     if (displayWidth(line) <= width || shell === "windows") return [line];
     return command.map(
       (part, index) => `${index === 0 ? "  " : "    "}${part}${index < command.length - 1 ? " \\" : ""}`,
     );
   });
+}
+
+/** {@link loadingLines} of the file that a calibration has written; none where it has not. */
+export function commandLines({ model, output }: CalibrationResult, style: Style): string[] {
+  return output === null ? [] : loadingLines(model.path, output.path, style);
 }

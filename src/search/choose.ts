@@ -3,7 +3,7 @@ import { FEWEST_UNITS } from "./bootstrap.js";
 import type { JudgedCandidate, Judgement } from "./judge.js";
 import { expectedCriticalValue, unitsFor } from "./power.js";
 import type { UnitMean } from "./units.js";
-import { percentAbout, percentAtLeast, roundedUp } from "./wording.js";
+import { natsAtLeast, percentAbout, percentAtLeast, roundedUp } from "./wording.js";
 
 /** `economy`: the fewest adapted layers that lose nothing; `quality`: the best proven better. See DESIGN "Choice". */
 export type Goal = "economy" | "quality";
@@ -36,7 +36,7 @@ export function reasonFor(chosen: JudgedCandidate, { candidates }: Judgement): s
   const all = candidates.find(({ role }) => role === "full")?.adaptedLayers ?? 0;
   const layers = `${chosen.adaptedLayers} of ${all} adapted layers`;
   if (chosen.verdict === "better") {
-    const least = chosen.gainVsFull.low.toPrecision(2);
+    const least = natsAtLeast(chosen.gainVsFull.low);
     return `With ${layers}, ${chosen.id} is proven better than the full adapter, by at least ${least} nats per token.`;
   }
   const kept = chosen.retention === null ? "enough" : `at least ${percentAtLeast(chosen.retention.low)}`;
@@ -46,8 +46,9 @@ export function reasonFor(chosen: JudgedCandidate, { candidates }: Judgement): s
 /**
  * Why nothing is chosen and what would help; the counterpart of `choose` returning null.
  *
- * `worse` only where every cut is proven worse. Else `unproven`, with the number of independent samples that would decide
- * the most promising cut with a chance of 80 %, by its own mean and spread.
+ * `worse` only where every cut is proven worse (for `quality`: than the full adapter, by any amount). Else `unproven`, with
+ * the number of independent samples that would decide the most promising cut with a chance of 80 %, by its own mean and
+ * spread.
  */
 export function explainNoSelection(judgement: Judgement, goal: Goal): NoSelection {
   const cuts = judgement.candidates.filter(({ role }) => role === "cut");
@@ -55,18 +56,23 @@ export function explainNoSelection(judgement: Judgement, goal: Goal): NoSelectio
     const sentence = "There is nothing to cut: the adapter has LoRA in fewer than two layers.";
     return { kind: "worse", sentence, samplesNeeded: null, leastLoss: null };
   }
-  if (cuts.every(({ verdict }) => verdict === "worse")) return everyCutWorse(cuts);
+  if (cuts.every((cut) => isLost(cut, judgement, goal))) return everyCutWorse(cuts);
   return unproven(judgement, cuts, goal);
+}
+
+/** Proven to lose what the goal does not allow: more than the margin; for `quality` anything at all. */
+function isLost({ verdict, gainVsFull }: JudgedCandidate, { noClaims }: Judgement, goal: Goal): boolean {
+  return verdict === "worse" || (goal === "quality" && noClaims === null && gainVsFull.high < 0);
 }
 
 function everyCutWorse(cuts: readonly JudgedCandidate[]): NoSelection {
   const losses = cuts.map(({ retention }) => (retention === null ? null : 1 - retention.high));
-  if (losses.includes(null)) {
-    const sentence = "Every cut scores worse than the full adapter.";
-    return { kind: "worse", sentence, samplesNeeded: null, leastLoss: null };
-  }
+  const worse = "Every cut scores worse than the full adapter.";
+  if (losses.includes(null)) return { kind: "worse", sentence: worse, samplesNeeded: null, leastLoss: null };
   const leastLoss = Math.min(...losses.filter((loss) => loss !== null));
-  const sentence = `Every cut loses at least ${percentAtLeast(leastLoss)} of the adapter's gain.`;
+  // A smaller loss would be printed as "0.0 %".
+  const sentence =
+    leastLoss < 0.001 ? worse : `Every cut loses at least ${percentAtLeast(leastLoss)} of the adapter's gain.`;
   return { kind: "worse", sentence, samplesNeeded: null, leastLoss };
 }
 
@@ -77,7 +83,7 @@ function unproven(judgement: Judgement, cuts: readonly JudgedCandidate[], goal: 
   const strict = goal === "quality" || !gate.passed;
   const questions = cuts
     .map((cut) => ({ cut, contrast: strict ? cut.gain : cut.marginContrast }))
-    .filter(({ cut, contrast }) => cut.verdict === "unproven" || (goal === "quality" && contrast.mean > 0))
+    .filter(({ cut }) => (goal === "quality" ? !isLost(cut, judgement, goal) : cut.verdict === "unproven"))
     .filter(({ contrast }) => !contrast.flat);
   const needed = (contrast: UnitMean): number =>
     unitsFor(Math.abs(contrast.mean), contrast.se * Math.sqrt(units.count), critical);
@@ -88,6 +94,12 @@ function unproven(judgement: Judgement, cuts: readonly JudgedCandidate[], goal: 
     noClaims === "too-few-samples"
       ? `Nothing can be claimed from fewer than ${FEWEST_UNITS} independent samples (here ${units.count}).`
       : `No cut is proven ${target}.`;
+
+  const withheld = questions.find(({ cut }) => strict && noClaims === null && cut.gainVsFull.low > 0);
+  if (withheld !== undefined) {
+    const sentence = `${opening} ${withheld.cut.id} scores better, which counts only once the global scales are scored too.`;
+    return { kind: "unproven", sentence, samplesNeeded: null, leastLoss: null };
+  }
 
   // The most promising: the fewest samples among those on the winning side, else the nearest to it.
   const winning = questions.filter(({ contrast }) => contrast.mean > 0);
@@ -100,7 +112,9 @@ function unproven(judgement: Judgement, cuts: readonly JudgedCandidate[], goal: 
   }
   const [nearest] = questions.sort((a, b) => b.contrast.mean / b.contrast.se - a.contrast.mean / a.contrast.se);
   if (nearest === undefined) {
-    const sentence = `${opening} The samples show no differences to learn from: they look like copies of one sample.`;
+    const sentence = cuts.every(({ gain }) => gain.flat)
+      ? `${opening} The samples show no differences to learn from: they look like copies of one sample.`
+      : `${opening} What is not proven worse differs from the full adapter by the same amount everywhere.`;
     return { kind: "unproven", sentence, samplesNeeded: null, leastLoss: null };
   }
   const samplesNeeded = Math.min(MOST_SAMPLES_SAID, roundedUp(needed(nearest.contrast)));
