@@ -80,7 +80,10 @@ export interface CalibrationResult {
   readonly command: readonly string[];
   readonly model: {
     readonly path: string;
+    /** Empty where a large file was not hashed in full; then `fingerprint` identifies it. */
     readonly sha256: string;
+    /** SHA-256 over size, header and sampled blocks. */
+    readonly fingerprint: string;
     readonly architecture: string;
     readonly layers: number;
     readonly quantization: string;
@@ -88,6 +91,7 @@ export interface CalibrationResult {
   readonly adapter: {
     readonly path: string;
     readonly sha256: string;
+    readonly fingerprint: string;
     /** Layers that have at least one pair. */
     readonly layers: readonly number[];
     /** Largest rank of any pair. */
@@ -111,6 +115,8 @@ export interface CalibrationResult {
       readonly date: string;
     } | null;
     readonly notices: readonly string[];
+    /** Per sample, in the order of `perSample`: its line in the file (1-based), or its place in the array. */
+    readonly lines: readonly number[];
   };
   readonly objective: "nll";
   readonly strategy: "exhaustive";

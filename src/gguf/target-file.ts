@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { link, lstat, open, rename, stat, unlink, type FileHandle } from "node:fs/promises";
+import { access, constants, link, lstat, open, rename, stat, unlink, type FileHandle } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { BackendError, LoraBoundaryError, UsageError } from "../errors.js";
 import { throwIfCancelled } from "./exact-io.js";
@@ -27,7 +27,7 @@ export async function writeTarget<Result>(
   options: TargetOptions,
   fill: (handle: FileHandle, temporary: string) => Promise<Result>,
 ): Promise<Result> {
-  await refuseTarget(target, inputs, options.force === true);
+  await requireTarget(target, inputs, options);
   const folder = dirname(resolve(target));
   // A name cut to 40 characters keeps the whole below the 255 bytes that file systems allow.
   const name = `.${basename(target).slice(0, 40)}.${randomBytes(6).toString("hex")}.tmp`;
@@ -52,6 +52,24 @@ export async function writeTarget<Result>(
   }
 }
 
+/**
+ * What {@link writeTarget} asks before it writes, for a long job to ask before it starts.
+ *
+ * @throws UsageError TARGET_EXISTS, TARGET_IS_INPUT, TARGET_IS_FOLDER; BackendError TARGET_UNWRITABLE
+ */
+export async function requireTarget(
+  target: string,
+  inputs: readonly string[],
+  { force = false }: Pick<TargetOptions, "force"> = {},
+): Promise<void> {
+  await refuseTarget(target, inputs, force);
+  try {
+    await access(dirname(resolve(target)), constants.W_OK);
+  } catch (error) {
+    throw targetError(target, error);
+  }
+}
+
 async function refuseTarget(target: string, inputs: readonly string[], force: boolean): Promise<void> {
   const existing = await stat(target, { bigint: true }).catch((error: unknown) => {
     // A symbolic link that leads nowhere is still something under that name.
@@ -66,7 +84,9 @@ async function refuseTarget(target: string, inputs: readonly string[], force: bo
     });
   }
   for (const input of inputs) {
-    const source = await stat(input, { bigint: true });
+    // An input that is not there is not the target; reading it is what should fail.
+    const source = await stat(input, { bigint: true }).catch(ignoreMissing);
+    if (source === undefined) continue;
     if (source.dev === existing.dev && source.ino === existing.ino) {
       throw new UsageError(
         "TARGET_IS_INPUT",
@@ -126,7 +146,7 @@ async function removeIfThere(path: string): Promise<void> {
 }
 
 function ignoreMissing(error: unknown): undefined {
-  if (!isSystemError(error, "ENOENT")) throw error;
+  if (!isSystemError(error, "ENOENT", "ENOTDIR")) throw error;
 }
 
 function isSystemError(error: unknown, ...codes: readonly string[]): error is NodeJS.ErrnoException {

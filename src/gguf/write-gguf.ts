@@ -7,7 +7,10 @@ import type { GgufFile } from "./gguf-file.js";
 import { openForReading, readGguf } from "./read-gguf.js";
 import { writeTarget, type TargetOptions } from "./target-file.js";
 
-export type WriteGgufOptions = TargetOptions;
+export interface WriteGgufOptions extends TargetOptions {
+  /** A last check of the finished file, given its temporary path; where it throws, nothing is written. */
+  readonly verify?: (path: string) => Promise<void>;
+}
 
 export interface WrittenGguf {
   readonly path: string;
@@ -48,6 +51,7 @@ export async function writeGguf(
         return source === undefined || to === undefined ? [] : [{ from, source, to }];
       });
       await copyTensors(moves, handle, target, written.alignment, options.signal);
+      await options.verify?.(temporary);
       return { path: target, bytes: fileBytes };
     });
   } finally {

@@ -17,6 +17,9 @@ export interface Candidate {
   readonly outputScale: number;
 }
 
+/** A candidate without its place in a search: all that computing and writing need. */
+export type NamedScales = Omit<Candidate, "family">;
+
 /** How many layers of a candidate run with LoRA, counting only layers that the adapter covers. */
 export function adaptedLayers(candidate: Candidate, coveredLayers: readonly number[]): number {
   return coveredLayers.filter((layer) => candidate.layerScales[layer] !== 0).length;

@@ -1,9 +1,9 @@
-import { createRequire } from "node:module";
 import { UsageError } from "../errors.js";
 import type { TensorDescriptor } from "../gguf/gguf-file.js";
 import { fingerprintOf } from "../gguf/hash-file.js";
 import { MetadataValue } from "../gguf/metadata.js";
 import { writeGguf } from "../gguf/write-gguf.js";
+import { packageVersion } from "../package-version.js";
 import { ALPHA_KEY, readAdapter, type AdapterFile } from "./adapter-file.js";
 import type { Candidate } from "./candidate.js";
 import { formatLayers } from "./layer-ranges.js";
@@ -26,6 +26,8 @@ export interface WriteAdapterOptions {
   /** Write over an existing file; never over the input. Default false. */
   readonly force?: boolean;
   readonly signal?: AbortSignal;
+  /** A last check of the finished file, given its temporary path; where it throws, nothing is written. */
+  readonly verify?: (path: string) => Promise<void>;
   readonly provenance?: {
     /** SHA-256 of the source, where known; without it the file names its source by fingerprint only. */
     readonly sourceSha256?: string;
@@ -51,8 +53,6 @@ export interface WrittenAdapter {
   readonly verified: true;
 }
 
-const { version } = createRequire(import.meta.url)("../../package.json") as { readonly version: string };
-
 /**
  * Writes a smaller adapter: pairs at scale 0 are left out, the common strength of the others is multiplied into
  * `adapter.lora.alpha`, tensor bytes and all other metadata stay as they are. The same inputs give the same bytes.
@@ -75,7 +75,7 @@ export async function writeAdapter(
   const plan = planTrim(adapter, selection);
   const fingerprint = await fingerprintOf(adapter.gguf);
   const metadata = withProvenance(adapter.gguf.metadata, {
-    version,
+    version: packageVersion,
     source_fingerprint: fingerprint,
     source_sha256: options.provenance?.sourceSha256,
     kept_layers: plan.keptLayers,

@@ -27,7 +27,9 @@ export function loadAddon(): Promise<NativeAddon> {
 }
 
 async function load(): Promise<NativeAddon> {
-  const addonPath = ["Release", "Debug"].map((kind) => join(BUILD, "addon", kind, "lora_boundary.node")).find(existsSync);
+  const addonPath = ["Release", "Debug"]
+    .map((kind) => join(BUILD, "addon", kind, "lora_boundary.node"))
+    .find(existsSync);
   const factsPath = join(BUILD, "llama-cpp.json");
   if (addonPath === undefined || !existsSync(factsPath)) throw await missing();
   const { libraries } = JSON.parse(readFileSync(factsPath, "utf8")) as { readonly libraries: string };

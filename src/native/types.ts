@@ -111,11 +111,7 @@ export interface NativeRunResult {
 
 export interface NativeScorer {
   /** Samples one after another; sample i is `offsets[i]` .. `offsets[i + 1]`. Forgets all kept states. */
-  setBatch(batch: {
-    readonly tokens: Int32Array;
-    readonly offsets: Int32Array;
-    readonly scored: Uint8Array;
-  }): void;
+  setBatch(batch: { readonly tokens: Int32Array; readonly offsets: Int32Array; readonly scored: Uint8Array }): void;
   /** 1 at k where a run can resume at layer k, length L; [0] is always 1. */
   borders(options: NativeStrengths): Promise<Uint8Array>;
   run(options: NativeRun): Promise<NativeRunResult>;

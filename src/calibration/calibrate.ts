@@ -1,0 +1,286 @@
+import type { Sample, SampleSet } from "../data/sample.js";
+import type { Adapter } from "../engine/adapter.js";
+import { engineFacts } from "../engine/backend.js";
+import type { ScoreSession, ScoreSessionOptions } from "../engine/score-session.js";
+import { CancelledError } from "../errors.js";
+import type { Candidate, Family } from "../lora/candidate.js";
+import { packageVersion } from "../package-version.js";
+import type { CalibrationResult } from "../result.js";
+import type { Goal } from "../search/choose.js";
+import { conclude, type Conclusion } from "../search/conclude.js";
+import { exhaustiveSearch, type SearchScorer } from "../search/exhaustive.js";
+import { completeJudgeOptions } from "../search/judge-options.js";
+import type { ScoreTable } from "../search/scores.js";
+import { identify, type FileIdentity } from "./file-identity.js";
+import { planSession, type CalibrationPlan } from "./plan.js";
+
+export interface CalibrationProgress {
+  readonly stage: "hash" | "plan" | "boundary" | "controls";
+  /** In any unit; `done` of `total`. */
+  readonly done: number;
+  readonly total: number;
+  /** Null before anything is known. */
+  readonly secondsLeft: number | null;
+}
+
+export interface CalibrateOptions extends ScoreSessionOptions {
+  /** `economy` (default): the fewest adapted layers that lose nothing; `quality`: the best proven better. */
+  readonly goal?: Goal;
+  /** Share of the adapter's gain that may be lost, in (0, 1); default 0.02. */
+  readonly margin?: number;
+  /** Of all bounds together, in (0, 1); default 0.95. */
+  readonly confidence?: number;
+  /** Of the bootstrap and the folds; default 0. */
+  readonly seed?: number;
+  /** Default `["boundary"]`; with `scale` the controls are scored at once and not only when needed. */
+  readonly families?: readonly Family[];
+  /** Samples weigh by their scored tokens; default false: all the same. */
+  readonly tokenWeighted?: boolean;
+  /** Go on after a failed gate, marked in the result. Default false. */
+  readonly force?: boolean;
+  /** Hash files above 1 GiB in full as well. Default `auto`: they are known by their fingerprint. */
+  readonly hash?: "auto" | "full";
+  /** Goes into the result as it is. */
+  readonly command?: readonly string[];
+  readonly signal?: AbortSignal;
+  /** Before anything is scored. */
+  readonly onPlan?: (plan: CalibrationPlan) => void;
+  readonly onProgress?: (progress: CalibrationProgress) => void;
+}
+
+/**
+ * Scores every boundary of an adapter on the samples and says what they prove: the curve with simultaneous bounds, verdicts,
+ * the choice and the honest size of its gain. A failed gate and an unproven cut are results, not errors.
+ *
+ * @throws InputError TOO_FEW_SAMPLES with fewer than 2 independent samples; UsageError for an option out of range
+ * @throws MemoryError before anything is allocated; BackendError
+ * @throws CancelledError; `details.partial` is the result on the samples that were complete, or null where that is too few
+ */
+export async function calibrate(
+  adapter: Adapter,
+  samples: SampleSet,
+  options: CalibrateOptions = {},
+): Promise<CalibrationResult> {
+  const start = performance.now();
+  const judging = judgeOptions(adapter, options);
+  completeJudgeOptions(judging);
+  const { signal, onProgress } = options;
+  await using session = adapter.openSession(samples.samples, options);
+  const progress = new ProgressClock(onProgress);
+
+  const model = await identify(adapter.model.file.shards, {
+    hash: options.hash,
+    signal,
+    onProgress: (share) => {
+      progress.report("hash", share, 1);
+    },
+  });
+  const source = await identify([adapter.file.gguf], { hash: "full", signal });
+  progress.report("plan", 0, 1);
+  const plan = await planSession(session, adapter, samples, options);
+  options.onPlan?.(plan);
+
+  const partial = new PartialScores(samples);
+  const scorer = searchScorer(adapter, samples, session, partial);
+  const facts: FixedFacts = { adapter, samples, session, model, source, options, start };
+  try {
+    const outcome = await exhaustiveSearch(scorer, {
+      ...judging,
+      ...(options.families && { families: options.families }),
+      ...(signal && { signal }),
+      onProgress: ({ stage, done, total }) => {
+        progress.report(stage, done, total);
+      },
+    });
+    return await resultOf(outcome, samples.samples, facts);
+  } catch (error) {
+    if (!(error instanceof CancelledError)) throw error;
+    const complete = partial.complete();
+    const known = complete === null ? null : await resultOf(conclude(complete.table, judging), complete.samples, facts);
+    throw new CancelledError(error.message, { cause: error, details: { partial: known } });
+  }
+}
+
+function judgeOptions(adapter: Adapter, options: CalibrateOptions) {
+  const { goal, margin, confidence, seed, tokenWeighted, force } = options;
+  return {
+    coveredLayers: adapter.file.layers,
+    ...(goal !== undefined && { goal }),
+    ...(margin !== undefined && { margin }),
+    ...(confidence !== undefined && { confidence }),
+    ...(seed !== undefined && { seed }),
+    ...(tokenWeighted !== undefined && { tokenWeighted }),
+    ...(force !== undefined && { force }),
+  };
+}
+
+/** What is known when a run is cancelled. */
+interface CompleteScores {
+  readonly table: ScoreTable;
+  readonly samples: readonly Sample[];
+}
+
+/** Collects the samples that are complete for all candidates of the first stage; later stages add candidates only. */
+class PartialScores {
+  readonly #samples: readonly Sample[];
+  #stage = 0;
+  #candidates: readonly Candidate[] = [];
+  #done: number[] = [];
+  #perSample: readonly Float64Array[] = [];
+
+  constructor({ samples }: SampleSet) {
+    this.#samples = samples;
+  }
+
+  beginStage(candidates: readonly Candidate[]): void {
+    this.#stage += 1;
+    if (this.#stage === 1) this.#candidates = candidates;
+  }
+
+  add(samples: readonly number[], perSample: readonly Float64Array[]): void {
+    if (this.#stage > 1) return;
+    this.#done.push(...samples);
+    this.#perSample = perSample;
+  }
+
+  /** Null where too few samples are complete to say anything. */
+  complete(): CompleteScores | null {
+    const indices = [...this.#done].sort((a, b) => a - b);
+    const samples = indices.flatMap((index) => this.#samples[index] ?? []);
+    const groups = samples.map(({ group }) => group);
+    if (new Set(groups).size < 2) return null;
+    const perSample = this.#perSample.map((scores) => Float64Array.from(indices, (index) => scores[index] ?? NaN));
+    return { table: { candidates: this.#candidates, perSample, tokens: scoredTokensOf(samples), groups }, samples };
+  }
+}
+
+function scoredTokensOf(samples: readonly Sample[]): Int32Array {
+  return Int32Array.from(samples, ({ scored }) => scored.reduce((sum, mark) => sum + mark, 0));
+}
+
+function searchScorer(
+  adapter: Adapter,
+  { samples }: SampleSet,
+  session: ScoreSession,
+  partial: PartialScores,
+): SearchScorer {
+  return {
+    layers: adapter.model.layers,
+    coveredLayers: adapter.file.layers,
+    groups: samples.map(({ group }) => group),
+    tokens: scoredTokensOf(samples),
+    score: (candidates, scoring) => {
+      partial.beginStage(candidates);
+      return session.score(candidates, {
+        ...scoring,
+        onBatch: (batch, scores) => {
+          partial.add(batch, scores);
+        },
+      });
+    },
+  };
+}
+
+/** Time left by the speed of the stage so far. */
+class ProgressClock {
+  readonly #onProgress: CalibrateOptions["onProgress"];
+  #stage: CalibrationProgress["stage"] | null = null;
+  #start = 0;
+
+  constructor(onProgress: CalibrateOptions["onProgress"]) {
+    this.#onProgress = onProgress;
+  }
+
+  report(stage: CalibrationProgress["stage"], done: number, total: number): void {
+    if (stage !== this.#stage) {
+      this.#stage = stage;
+      this.#start = performance.now();
+    }
+    const elapsed = (performance.now() - this.#start) / 1000;
+    const secondsLeft = done > 0 ? (elapsed * (total - done)) / done : null;
+    this.#onProgress?.({ stage, done, total, secondsLeft });
+  }
+}
+
+interface FixedFacts {
+  readonly adapter: Adapter;
+  readonly samples: SampleSet;
+  readonly session: ScoreSession;
+  readonly model: FileIdentity;
+  readonly source: FileIdentity;
+  readonly options: CalibrateOptions;
+  readonly start: number;
+}
+
+async function resultOf(
+  outcome: Conclusion,
+  scored: readonly Sample[],
+  { adapter, samples, session, model, source, options, start }: FixedFacts,
+): Promise<CalibrationResult> {
+  const { judgement, ...answer } = outcome;
+  const { file } = adapter.model;
+  const scoredTokens = scoredTokensOf(scored).reduce((sum, count) => sum + count, 0);
+  const { passes, naivePasses, replay, notices } = session.facts;
+  const { llamaCpp } = await engineFacts();
+  return {
+    schema: "lora-boundary/calibration@1",
+    version: packageVersion,
+    createdAt: new Date().toISOString(),
+    command: options.command ?? [],
+    model: {
+      path: file.path,
+      ...model,
+      architecture: file.architecture,
+      layers: file.layers,
+      quantization: file.quantization,
+    },
+    adapter: {
+      path: adapter.path,
+      ...source,
+      layers: adapter.file.layers,
+      rank: adapter.file.rank,
+      alpha: adapter.file.alpha,
+      parameters: adapter.file.parameters,
+      bytes: adapter.file.bytes,
+    },
+    data: {
+      path: samples.path,
+      sha256: samples.sha256,
+      samples: scored.length,
+      scoredTokens,
+      promptTokens: scored.reduce((sum, { tokens }) => sum + tokens.length, 0) - scoredTokens,
+      groups: judgement.units.count,
+      seed: samples.seed,
+      template: samples.template,
+      notices: [...samples.notices, ...notices],
+      lines: scored.map(({ line }) => line),
+    },
+    objective: "nll",
+    strategy: "exhaustive",
+    goal: answer.goal,
+    margin: answer.margin,
+    confidence: answer.confidence,
+    criticalValue: answer.criticalValue,
+    gate: answer.gate,
+    candidates: answer.candidates,
+    selected: answer.selected,
+    noSelection: answer.noSelection,
+    pareto: answer.pareto,
+    controls: answer.controls,
+    output: null,
+    engine: {
+      llamaCpp,
+      backend: "CPU",
+      threads: session.threads,
+      replay: replay ?? "exact",
+      batchTokens: session.batchTokens,
+    },
+    cost: {
+      passes,
+      naivePasses: Math.max(naivePasses, answer.candidates.length),
+      seconds: (performance.now() - start) / 1000,
+      tokensComputed: Math.round(passes * session.tokens),
+      tokensShared: 0,
+    },
+  };
+}

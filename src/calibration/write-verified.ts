@@ -1,0 +1,62 @@
+import type { SampleSet } from "../data/sample.js";
+import type { Adapter } from "../engine/adapter.js";
+import type { ScoreSessionOptions } from "../engine/score-session.js";
+import { VerificationError } from "../errors.js";
+import { sha256OfFile } from "../gguf/hash-file.js";
+import type { NamedScales } from "../lora/candidate.js";
+import { writeAdapter } from "../lora/trim.js";
+import type { CalibrationResult } from "../result.js";
+
+export interface WriteVerifiedOptions extends ScoreSessionOptions {
+  /** Write over an existing file; never over the input. Default false. */
+  readonly force?: boolean | undefined;
+  readonly signal?: AbortSignal | undefined;
+  /** SHA-256 of the source, where known, for the file's provenance. */
+  readonly sourceSha256?: string | undefined;
+}
+
+/**
+ * Largest difference of any logit that passes as rounding. On the CPU a cut gives the very same bits; other backends
+ * may add up in another order.
+ */
+export const LOGIT_TOLERANCE = 1e-3;
+
+/**
+ * Writes the adapter of a candidate and proves it: llama.cpp loads the file as an ordinary adapter, and its logits on
+ * the first batch of `samples` are compared with those of the in-memory layer scales before the file gets its name.
+ *
+ * @throws VerificationError LOGITS_DIFFER; nothing is written then
+ * @throws as `writeAdapter`; BackendError, MemoryError, CancelledError
+ */
+export async function writeVerified(
+  adapter: Adapter,
+  samples: SampleSet,
+  candidate: NamedScales,
+  target: string,
+  { force = false, signal, sourceSha256, ...session }: WriteVerifiedOptions = {},
+): Promise<NonNullable<CalibrationResult["output"]>> {
+  let maxLogitDifference = Infinity;
+  await using scoring = adapter.openSession(samples.samples, session);
+  const written = await writeAdapter(adapter.path, candidate, target, {
+    force,
+    ...(signal && { signal }),
+    ...(sourceSha256 !== undefined && sourceSha256 !== "" && { provenance: { sourceSha256 } }),
+    verify: async (path) => {
+      maxLogitDifference = await scoring.compareWithFile(candidate, path, signal);
+      if (maxLogitDifference <= LOGIT_TOLERANCE) return;
+      throw new VerificationError(
+        "LOGITS_DIFFER",
+        `${target}: llama.cpp computes other logits with the written file than with the layer scales it stands for: the largest difference is ${maxLogitDifference}, allowed is ${LOGIT_TOLERANCE}. Nothing was kept. This is a bug or a faulty backend: please report it.`,
+        { details: { target, maxLogitDifference, tolerance: LOGIT_TOLERANCE } },
+      );
+    },
+  });
+  return {
+    path: target,
+    sha256: await sha256OfFile(target, { signal }),
+    bytes: written.bytes,
+    parameters: written.parameters,
+    verified: true,
+    maxLogitDifference,
+  };
+}

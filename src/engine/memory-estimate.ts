@@ -1,0 +1,62 @@
+import { freemem } from "node:os";
+import { MemoryError } from "../errors.js";
+import type { AdapterFile } from "../lora/adapter-file.js";
+
+/** Bytes beyond the loaded model and adapter, known before anything is allocated. */
+export interface MemoryEstimate {
+  /** States kept at layer borders. */
+  readonly states: number;
+  /** Logits of one batch, on the host. */
+  readonly logits: number;
+  /** llama.cpp's compute buffers. */
+  readonly compute: number;
+  /** llama.cpp's KV cache or recurrent state. */
+  readonly cache: number;
+}
+
+export interface BatchFacts {
+  readonly maxTokens: number;
+  readonly maxRows: number;
+}
+
+/**
+ * @param simulated what llama.cpp says of its own context, see `simulateMemory`
+ * @param states most states kept at the same time
+ */
+export function estimateMemory(
+  { maxTokens, maxRows }: BatchFacts,
+  model: { readonly embedding: number; readonly vocabulary: number },
+  adapter: AdapterFile,
+  simulated: { readonly computeBytes: number; readonly cacheBytes: number },
+  states: number,
+): MemoryEstimate {
+  const float = 4;
+  // A pair's product is as large as what it is added to, and lives beside it.
+  const widest = Math.max(
+    0,
+    ...adapter.pairs.filter(({ layer }) => layer !== null).map(({ baseShape }) => baseShape[1]),
+  );
+  return {
+    states: states * maxTokens * model.embedding * float,
+    logits: maxRows * model.vocabulary * float,
+    compute: simulated.computeBytes + widest * maxTokens * float,
+    cache: simulated.cacheBytes,
+  };
+}
+
+export function totalBytes({ states, logits, compute, cache }: MemoryEstimate): number {
+  return states + logits + compute + cache;
+}
+
+/** @throws MemoryError NOT_ENOUGH_MEMORY where the machine has less free than the estimate */
+export function requireMemory(estimate: MemoryEstimate, batchTokens: number): void {
+  const needed = totalBytes(estimate);
+  const free = freemem();
+  if (needed <= free) return;
+  const mebibytes = (bytes: number) => `${Math.ceil(bytes / 2 ** 20)} MiB`;
+  throw new MemoryError(
+    "NOT_ENOUGH_MEMORY",
+    `Scoring needs about ${mebibytes(needed)} beyond the model but only ${mebibytes(free)} are free. Use a smaller \`batchTokens\` than ${batchTokens}, leave out the longest samples, or close other programs.`,
+    { details: { neededBytes: needed, freeBytes: free, estimate } },
+  );
+}

@@ -1,0 +1,155 @@
+import type { Tokenizer } from "../data/tokenizer.js";
+import { InputError } from "../errors.js";
+import { readAdapter } from "../lora/adapter-file.js";
+import { requireSoundValues } from "../lora/adapter-values.js";
+import { requireCompatible } from "../lora/compatibility.js";
+import { readModel, type ModelFile } from "../lora/model-file.js";
+import { loadAddon } from "../native/binding.js";
+import type { NativeAddon, NativeModel, NativeModelFacts } from "../native/types.js";
+import { Adapter, partOfTensor } from "./adapter.js";
+import { Owned } from "./lifetime.js";
+import { fromNative, nativeJob, type JobOptions } from "./native-job.js";
+
+export interface LoadModelOptions extends JobOptions {
+  /** Layers to compute on a GPU, -1 for all; default 0: all on the CPU, where resumed runs are bit-identical. */
+  readonly gpuLayers?: number;
+}
+
+/**
+ * Loads a base model; of a split one give the first part. Headers are checked before llama.cpp sees the file.
+ *
+ * @throws InputError as `readModel`, and MODEL_KIND for encoder-decoder, embedding-only and diffusion models
+ * @throws BackendError ADDON_MISSING, ADDON_FAILED, MODEL_LOAD; MemoryError; CancelledError
+ */
+export async function loadModel(path: string, options: LoadModelOptions = {}): Promise<Model> {
+  const file = await readModel(path);
+  const addon = await loadAddon();
+  const gpuLayers = options.gpuLayers ?? 0;
+  const native = await nativeJob(addon, (control) => addon.loadModel({ path, gpuLayers, control }), options);
+  const model = new Model(addon, native, file, gpuLayers);
+  try {
+    requireCausal(model);
+  } catch (error) {
+    await model.dispose();
+    throw error;
+  }
+  return model;
+}
+
+/** A loaded base model: tokenizer, facts, and the door to its adapters. Made by `loadModel`. */
+export class Model extends Owned implements Tokenizer {
+  readonly file: ModelFile;
+  readonly facts: NativeModelFacts;
+  readonly gpuLayers: number;
+  readonly #addon: NativeAddon;
+  readonly #native: NativeModel;
+  protected readonly label: string;
+
+  /** @internal */
+  constructor(addon: NativeAddon, native: NativeModel, file: ModelFile, gpuLayers: number) {
+    super(null);
+    this.label = `model ${file.path}`;
+    this.file = file;
+    this.gpuLayers = gpuLayers;
+    this.facts = native.facts();
+    this.#addon = addon;
+    this.#native = native;
+  }
+
+  get path(): string {
+    return this.file.path;
+  }
+  /** L, the number of layers. */
+  get layers(): number {
+    return this.facts.layers;
+  }
+  get bos(): number | null {
+    return this.facts.bos;
+  }
+  get eos(): number | null {
+    return this.facts.eos;
+  }
+  get eot(): number | null {
+    return this.facts.eot;
+  }
+  get addBos(): boolean {
+    return this.facts.addBos;
+  }
+  get chatTemplate(): string | null {
+    return this.facts.chatTemplate;
+  }
+  get trainedContext(): number {
+    return this.facts.trainedContext;
+  }
+
+  /** @throws InputError MODEL_NO_TOKENIZER */
+  tokenize(text: string, options: { readonly addSpecial?: boolean; readonly parseSpecial?: boolean } = {}): Int32Array {
+    this.requireOpen();
+    if (!this.facts.hasTokenizer) {
+      throw new InputError("MODEL_NO_TOKENIZER", `${this.path}: The model has no tokenizer, so it cannot read text.`);
+    }
+    return this.#call(() => this.#native.tokenize(text, options.addSpecial ?? false, options.parseSpecial ?? false));
+  }
+
+  tokenBytes(token: number): Uint8Array {
+    return this.#call(() => this.#native.tokenBytes(token));
+  }
+
+  isControl(token: number): boolean {
+    return this.#call(() => this.#native.isControl(token));
+  }
+
+  /**
+   * Loads a LoRA adapter as one part per layer, so that every layer has a strength of its own.
+   *
+   * @throws InputError as `readAdapter`, `requireCompatible` and `requireSoundValues`
+   * @throws BackendError ADAPTER_LOAD, TEMPORARY_FILE; MemoryError; CancelledError
+   */
+  async loadAdapter(path: string, options: JobOptions = {}): Promise<Adapter> {
+    this.requireOpen();
+    const file = await readAdapter(path);
+    requireCompatible(this.file, file);
+    await requireSoundValues(file, { signal: options.signal });
+    const native = await nativeJob(
+      this.#addon,
+      (control) =>
+        this.#addon.loadAdapter({
+          model: this.#native,
+          path,
+          partOfTensor: partOfTensor(file, this.layers),
+          control,
+        }),
+      options,
+    );
+    return new Adapter(this, file, native, { addon: this.#addon, model: this.#native });
+  }
+
+  protected override release(): void {
+    this.#native.dispose();
+  }
+
+  #call<Result>(call: () => Result): Result {
+    this.requireOpen();
+    try {
+      return call();
+    } catch (error) {
+      throw fromNative(error);
+    }
+  }
+}
+
+function requireCausal({ facts, path, file }: Model): void {
+  const kind = facts.hasEncoder
+    ? "an encoder-decoder model"
+    : !facts.hasDecoder
+      ? "an embedding model"
+      : facts.isDiffusion
+        ? "a diffusion model"
+        : null;
+  if (kind === null) return;
+  throw new InputError(
+    "MODEL_KIND",
+    `${path}: Expected a model that predicts the next token but received ${kind} (${file.architecture}), for which a boundary between layers has no meaning here.`,
+    { details: { path, architecture: file.architecture } },
+  );
+}
