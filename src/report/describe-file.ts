@@ -1,14 +1,12 @@
 import type { AdapterDescription, ModelDescription, PairGroup } from "../lora/describe.js";
 import { formatLayers } from "../lora/layer-ranges.js";
 import type { TypeShare } from "../lora/quantization.js";
+import { hanging, heading, INDENT, section, type Fact } from "./facts.js";
 import { byteSize, count, plural } from "./numbers.js";
 import { clipped, displayWidth, padded, printable, styleOf, tinted, wrapped } from "./text.js";
 import type { RenderOptions, Style } from "./text.js";
 
-const INDENT = "  ";
 const GAP = "  ";
-/** Narrower than this, labels stand in the line of their value and tables drop columns. */
-const LABEL_COLUMNS = 40;
 /** Modules stand beside the numbers where they have this much room, else on lines of their own. */
 const MODULE_COLUMNS = 24;
 /** Names in one list; the rest is counted. */
@@ -86,8 +84,6 @@ function modelSections(model: ModelDescription, style: Style): string[][] {
   ];
 }
 
-type Fact = readonly [label: string, value: string];
-
 function commonFacts(file: AdapterDescription | ModelDescription, style: Style): Fact[] {
   return [
     ["path", printable(file.path)],
@@ -98,35 +94,6 @@ function commonFacts(file: AdapterDescription | ModelDescription, style: Style):
       `${byteSize(file.bytes)}${file.bytes < 1024 ? "" : ` (${count(file.bytes)} bytes)`}, GGUF ${file.version}`,
     ],
   ];
-}
-
-function section(title: string, style: Style, facts: readonly Fact[]): string[] {
-  const widest = facts.reduce((most, [label]) => Math.max(most, displayWidth(label)), 0);
-  const column = INDENT.length + widest + GAP.length;
-  return [
-    heading(title, style),
-    ...facts.flatMap(([label, value]) => {
-      if (style.width < Math.max(LABEL_COLUMNS, 2 * column)) return hanging(`${label}: ${value}`, style);
-      const start = INDENT + padded(label, widest, "left") + GAP;
-      return fitted(value, style.width, " ".repeat(column)).map((line, index) =>
-        index === 0 ? start + line.slice(column) : line,
-      );
-    }),
-  ];
-}
-
-function heading(title: string, style: Style): string {
-  return tinted(clipped(title, style.width, style), "bold", style);
-}
-
-/** Wrapping closes up spaces, which a path may have on purpose, so what fits stays as it is. */
-function fitted(text: string, width: number, indent: string): string[] {
-  return displayWidth(indent + text) <= width ? [indent + text] : wrapped(text, width, indent);
-}
-
-function hanging(text: string, { width }: Style): string[] {
-  if (displayWidth(INDENT + text) <= width) return [INDENT + text];
-  return wrapped(text, width, INDENT + INDENT).map((line, index) => (index === 0 ? line.slice(INDENT.length) : line));
 }
 
 interface Column<Row> {

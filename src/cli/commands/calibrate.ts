@@ -1,0 +1,312 @@
+import { readFile } from "node:fs/promises";
+import { resolve } from "node:path";
+import { Option, type Command } from "commander";
+import { calibrate, type CalibrationProgress } from "../../calibration/calibrate.js";
+import { plan, type CalibrationPlan } from "../../calibration/plan.js";
+import { writeVerified } from "../../calibration/write-verified.js";
+import type { ReadSamplesOptions } from "../../data/options.js";
+import { readSamples } from "../../data/read-samples.js";
+import type { SampleSet } from "../../data/sample.js";
+import { renderSample } from "../../data/show-sample.js";
+import type { Adapter } from "../../engine/adapter.js";
+import { loadModel } from "../../engine/model.js";
+import { CancelledError, InputError, UsageError } from "../../errors.js";
+import { requireTarget } from "../../gguf/target-file.js";
+import { renderPlan, type PlanView } from "../../report/plan.js";
+import { renderShownSample } from "../../report/shown-sample.js";
+import { renderCalibration } from "../../report/terminal.js";
+import type { CalibrationResult } from "../../result.js";
+import { CONTROL_SCALES } from "../../search/families.js";
+import type { CommandContext } from "../context.js";
+import { examples } from "../help.js";
+import { deliver, jsonOption, requireJsonTarget, type JsonRequest } from "../json-output.js";
+import { decimal, integer } from "../numbers.js";
+
+interface CalibrateFlags {
+  readonly output?: string;
+  readonly json?: string;
+  readonly force?: boolean;
+  readonly goal: "economy" | "quality";
+  readonly margin: number;
+  readonly confidence: number;
+  readonly seed: number;
+  readonly controls?: true;
+  readonly tokenWeighted?: true;
+  readonly dryRun?: true;
+  readonly showSample?: number;
+  readonly limit?: number;
+  readonly maxTokens?: number;
+  readonly score: "last" | "all";
+  readonly eos?: true;
+  readonly chatTemplate?: string;
+  readonly templateVars?: string;
+  readonly templateDate?: string;
+  readonly promptTemplate?: string;
+  readonly threads?: number;
+  readonly batchTokens: number;
+  readonly hash: "auto" | "full";
+}
+
+const EXAMPLES = examples(
+  [
+    "calibrate base.gguf adapter.gguf samples.jsonl -o small.gguf",
+    "Find the boundary, prove it, write the smaller adapter",
+  ],
+  ["calibrate base.gguf adapter.gguf samples.jsonl --dry-run", "What would it cost, and what can these samples show"],
+  [
+    "calibrate base.gguf adapter.gguf samples.jsonl --show-sample 1",
+    "How is a sample rendered, and what of it is scored",
+  ],
+  [
+    "calibrate base.gguf adapter.gguf samples.jsonl --margin 0.05 --json result.json",
+    "Allow a loss of 5 % of the gain",
+  ],
+);
+
+export function configure(command: Command): void {
+  command
+    .description(
+      "Score the adapter at every boundary between layers on your samples, say what the data prove, and write the " +
+        "adapter with the fewest layers that loses nothing. Without proof nothing is written, and the exit code is 1.",
+    )
+    .usage("<base> <adapter> <samples> [-o <file>] [options]")
+    .argument("<base>", "GGUF base model, the first part of a split one")
+    .argument("<adapter>", "GGUF LoRA adapter trained on it")
+    .argument(
+      "<samples>",
+      "JSONL or JSON array: prompt + completion, messages, conversations, instruction + output, or text",
+    )
+    .option("-o, --output <file>", "adapter to write, where a cut is proven")
+    .addOption(jsonOption())
+    .option("--force", "write over existing files, and go on where the adapter does not beat the base model")
+    .addOption(
+      new Option("--goal <goal>", "economy: the fewest layers that lose nothing; quality: the best proven better")
+        .choices(["economy", "quality"])
+        .default("economy"),
+    )
+    .option("--margin <share>", "share of the adapter's gain that may be lost", decimal, 0.02)
+    .option("--confidence <level>", "of all bounds together", decimal, 0.95)
+    .option("--seed <n>", "of everything random", integer, 0)
+    .option("--controls", `score the whole adapter at ${CONTROL_SCALES.join(", ")} as well, not only when needed`)
+    .option("--token-weighted", "let samples count by their scored tokens, not all the same")
+    .option("--dry-run", "print cost, memory and what the samples can show, then stop")
+    .optionsGroup("Samples:")
+    .option("--show-sample <n>", "print sample n as the model sees it, then stop", integer)
+    .option("--limit <n>", "use n samples, picked at random by --seed", integer)
+    .option("--max-tokens <n>", "leave out longer samples (default: the model's context)", integer)
+    .addOption(
+      new Option("--score <turns>", "of conversations: the last assistant turn, or all")
+        .choices(["last", "all"])
+        .default("last"),
+    )
+    .option("--eos", "append and score the end-of-sequence token, where no chat template does")
+    .option("--chat-template <file|name>", "instead of the model's own")
+    .option("--template-vars <json>", "variables for the chat template")
+    .option("--template-date <date>", "today's date for the chat template, YYYY-MM-DD (fixed by default)")
+    .option("--prompt-template <text|alpaca>", "for instruction + output, with {instruction} and {input}")
+    .optionsGroup("Machine:")
+    .option("--threads <n>", "processor threads", integer)
+    .option("--batch-tokens <n>", "tokens computed at once", integer, 512)
+    .addOption(
+      new Option("--hash <mode>", "auto: of files above 1 GiB only sampled blocks; full: everything")
+        .choices(["auto", "full"])
+        .default("auto"),
+    )
+    .addHelpText("after", EXAMPLES);
+}
+
+export async function run(args: readonly string[], flags: CalibrateFlags, context: CommandContext): Promise<number> {
+  const [base = "", source = "", samplesPath = ""] = args;
+  const { force = false, output } = flags;
+  const json: JsonRequest = {
+    target: flags.json,
+    inputs: [base, source, samplesPath, ...(output === undefined ? [] : [output])],
+    force,
+  };
+  // A run of an hour must not fail at its end for a name.
+  if (output !== undefined) await requireOutput(output, flags, [base, source, samplesPath]);
+  await requireJsonTarget(json);
+  const reading = await readingOptions(flags, context.signal);
+
+  const { signal, progress } = context;
+  await using model = await loadModel(base, {
+    signal,
+    onProgress: (share) => {
+      progress.update({ label: "Loading the model", done: share, total: 1, secondsLeft: null });
+    },
+  });
+  const samples = await readSamples(samplesPath, model, reading);
+  if (flags.showSample !== undefined) {
+    context.stdout(showSample(samples, flags.showSample, model, context));
+    return 0;
+  }
+  await using adapter = await model.loadAdapter(source, { signal });
+  const options = searchOptions(flags);
+  if (flags.dryRun === true) {
+    const estimate = await plan(adapter, samples, { ...options, signal });
+    progress.done();
+    await deliver(estimate, () => renderPlan(planView(estimate), context.style), json, context);
+    return 0;
+  }
+
+  let result: CalibrationResult;
+  try {
+    result = await calibrate(adapter, samples, {
+      ...options,
+      goal: flags.goal,
+      seed: flags.seed,
+      tokenWeighted: flags.tokenWeighted ?? false,
+      force,
+      hash: flags.hash,
+      command: ["lora-boundary", ...context.argv],
+      signal,
+      onPlan: (estimate) => {
+        context.stderr(renderPlan(planView(estimate), context.style));
+      },
+      onProgress: (step) => {
+        progress.update(progressStep(step));
+      },
+    });
+  } catch (error) {
+    progress.done();
+    if (error instanceof CancelledError) await showPartial(error, samples, json, context);
+    throw error;
+  }
+  if (output !== undefined && result.selected !== null)
+    result = await write(adapter, samples, result, output, flags, context);
+  progress.done();
+  await deliver(result, () => renderCalibration(result, context.style), json, context);
+  if (!result.gate.passed && !result.gate.forced) {
+    throw new InputError(
+      result.gate.failure === "no-gain" ? "GATE_NO_GAIN" : "GATE_TOO_FEW",
+      "The search stopped because the full adapter is not proven better than the base model; see the likely causes above. To go on all the same: --force.",
+    );
+  }
+  return result.selected === null ? 1 : 0;
+}
+
+async function requireOutput(output: string, { json, force = false }: CalibrateFlags, inputs: readonly string[]) {
+  if (output === "" || output === "-") {
+    throw new UsageError(
+      "CALIBRATE_OUTPUT",
+      `Expected a file name for \`--output\` but received ${output === "" ? "nothing" : "`-`, stdout, which cannot be checked"}; give a name such as small.gguf.`,
+      { details: { option: "output" } },
+    );
+  }
+  if (json !== undefined && resolve(json) === resolve(output)) {
+    throw new UsageError(
+      "CALIBRATE_SAME",
+      `Expected another file than that of \`--output\` for \`--json\` but received ${output} for both; give another name.`,
+      { details: { option: "json" } },
+    );
+  }
+  await requireTarget(output, inputs, { force });
+}
+
+async function readingOptions(flags: CalibrateFlags, signal: AbortSignal): Promise<ReadSamplesOptions> {
+  const { limit, seed, maxTokens, score, eos, templateDate, promptTemplate } = flags;
+  return {
+    ...{ limit, seed, maxTokens, score, eos, templateDate, promptTemplate, signal },
+    chatTemplate: await chatTemplate(flags.chatTemplate),
+    templateVariables: templateVariables(flags.templateVars),
+  };
+}
+
+/** A file where there is one of that name, else the name of a template. */
+async function chatTemplate(choice: string | undefined): Promise<ReadSamplesOptions["chatTemplate"]> {
+  if (choice === undefined) return undefined;
+  try {
+    return { source: await readFile(choice, "utf8"), name: choice };
+  } catch (cause) {
+    if (!/[./\\]/.test(choice)) return choice;
+    throw new InputError("TEMPLATE_UNREADABLE", `The chat template ${choice} cannot be read; check the path.`, {
+      cause,
+    });
+  }
+}
+
+function templateVariables(text: string | undefined): Readonly<Record<string, unknown>> | undefined {
+  if (text === undefined) return undefined;
+  try {
+    return JSON.parse(text) as Readonly<Record<string, unknown>>;
+  } catch (cause) {
+    throw new UsageError(
+      "TEMPLATE_VARS",
+      `Expected a JSON object for \`--template-vars\` but received ${text}; write for example '{"enable_thinking": false}'.`,
+      { cause, details: { option: "template-vars" } },
+    );
+  }
+}
+
+function searchOptions({ controls, margin, confidence, threads, batchTokens }: CalibrateFlags) {
+  const families = controls === true ? (["boundary", "scale"] as const) : (["boundary"] as const);
+  return { families, margin, confidence, batchTokens, ...(threads !== undefined && { threads }) };
+}
+
+function planView({ memory, ...estimate }: CalibrationPlan): PlanView {
+  return {
+    ...estimate,
+    smallestNats: null,
+    memory: [
+      { name: "kept states", bytes: memory.states },
+      { name: "logits", bytes: memory.logits },
+      { name: "llama.cpp", bytes: memory.compute + memory.cache },
+    ],
+  };
+}
+
+const STAGES: Readonly<Record<CalibrationProgress["stage"], string>> = {
+  hash: "Hashing the model",
+  plan: "Measuring the speed",
+  boundary: "Scoring boundaries",
+  controls: "Scoring the control",
+};
+
+function progressStep({ stage, ...step }: CalibrationProgress) {
+  return { label: STAGES[stage], ...step };
+}
+
+function showSample(
+  { samples }: SampleSet,
+  number: number,
+  model: Parameters<typeof renderSample>[1],
+  { style }: CommandContext,
+): string {
+  const sample = samples[number - 1];
+  if (sample === undefined) {
+    throw new UsageError(
+      "SHOW_SAMPLE_RANGE",
+      `Expected a sample from 1 to ${samples.length} for \`--show-sample\` but received ${number}.`,
+      { details: { option: "show-sample" } },
+    );
+  }
+  return renderShownSample(renderSample(sample, model), style);
+}
+
+/** What is known when Ctrl-C comes; the error itself goes on to the exit code. */
+async function showPartial(error: CancelledError, samples: SampleSet, json: JsonRequest, context: CommandContext) {
+  const partial = error.details["partial"] as CalibrationResult | null | undefined;
+  if (partial == null) {
+    context.stderr("Nothing is known yet: fewer than two samples were complete.");
+    return;
+  }
+  const known = `Known so far, from ${partial.data.samples} of ${samples.samples.length} samples (the longest come first):`;
+  await deliver(partial, () => `${known}\n\n${renderCalibration(partial, context.style)}`, json, context);
+}
+
+async function write(
+  adapter: Adapter,
+  samples: SampleSet,
+  result: CalibrationResult,
+  target: string,
+  { force = false, threads, batchTokens }: CalibrateFlags,
+  { signal, progress }: CommandContext,
+): Promise<CalibrationResult> {
+  if (result.selected === null) return result;
+  progress.update({ label: "Writing and checking the adapter", done: 0, total: 1, secondsLeft: null });
+  const output = await writeVerified(adapter, samples, result.selected.candidate, target, {
+    ...{ force, signal, batchTokens, threads },
+    sourceSha256: result.adapter.sha256,
+  });
+  return { ...result, output };
+}

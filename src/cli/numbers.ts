@@ -1,0 +1,13 @@
+import { InvalidArgumentError } from "commander";
+
+/** A whole number from 0; ranges are the core's to check. */
+export function integer(text: string): number {
+  if (!/^\d{1,15}$/.test(text)) throw new InvalidArgumentError("Give a whole number.");
+  return Number(text);
+}
+
+/** A number with or without a decimal point. */
+export function decimal(text: string): number {
+  if (!/^\d*\.?\d+(e-?\d+)?$/i.test(text)) throw new InvalidArgumentError("Give a number such as 0.05.");
+  return Number(text);
+}

@@ -1,0 +1,48 @@
+import { formatLayers } from "../lora/layer-ranges.js";
+import type { WrittenAdapter } from "../lora/trim.js";
+import { loadingLines } from "./commands.js";
+import { byteSize, count, percent, plural } from "./numbers.js";
+import { styleOf, wrapped, type RenderOptions } from "./text.js";
+
+/** A trimmed adapter, and what its source had. */
+export interface TrimView {
+  readonly written: WrittenAdapter;
+  readonly sourceParameters: number;
+  /** Pairs outside the layers (`output.weight`) that were left out. */
+  readonly droppedOutside: readonly string[];
+}
+
+/** Stands in the commands for the base model, which trimming does not need to know. */
+const BASE_MODEL = "BASE.gguf";
+
+/** What was kept, dropped and checked, and the commands that load it. Pure; ends without a line break. */
+export function renderTrim(view: TrimView, options: RenderOptions): string {
+  const style = styleOf(options);
+  const { written, sourceParameters } = view;
+  const share = written.source.bytes > 0 ? ` (${percent(written.bytes / written.source.bytes)} %)` : "";
+  const prose = [
+    `Kept: ${layersText(written.keptLayers)}, ${count(written.parameters)} of ${count(sourceParameters)} parameters.`,
+    droppedText(view),
+    `Written: ${written.path}, ${byteSize(written.bytes)} in place of ${byteSize(written.source.bytes)}${share}.`,
+    "Checked: read again from disk and compared with the source, header and every tensor byte.",
+    `It loads with (give your base model for ${BASE_MODEL}):`,
+  ];
+  return [
+    ...prose.flatMap((text) => wrapped(text, style.width)),
+    ...loadingLines(BASE_MODEL, written.path, style),
+  ].join("\n");
+}
+
+function droppedText({ written, droppedOutside }: TrimView): string {
+  const parts = [
+    ...(written.droppedLayers.length > 0 ? [layersText(written.droppedLayers)] : []),
+    ...(droppedOutside.length > 0 ? [`outside the layers ${droppedOutside.join(", ")}`] : []),
+  ];
+  return parts.length === 0
+    ? "Dropped: nothing, the adapter has no other layers."
+    : `Dropped: ${parts.join("; ")}: ${plural(written.droppedTensors, "tensor")}.`;
+}
+
+function layersText(layers: readonly number[]): string {
+  return layers.length === 0 ? "no layer" : `LoRA in ${plural(layers.length, "layer")} (${formatLayers(layers)})`;
+}

@@ -1,0 +1,135 @@
+import { chmod, mkdir, readdir, readFile, symlink, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { beforeEach, describe, expect, it } from "vitest";
+import { run, type Ended } from "../support/cli-process.js";
+import { useFolder } from "../support/data-files.js";
+import { adapter, gguf, model, pair } from "../support/gguf-files.js";
+
+const root = useFolder();
+let folder = "";
+let rounds = 0;
+beforeEach(async () => {
+  folder = join(root.path, `${rounds++}`);
+  await mkdir(folder);
+  await writeFile(join(folder, "adapter.gguf"), gguf(adapter([0, 1, 2, 3])));
+});
+
+const trim = (...args: string[]) => run(["trim", ...args], { cwd: folder });
+const names = () => readdir(folder);
+
+function refused({ code, stdout, stderr }: Ended, exitCode: number, message: string): void {
+  expect({ code, stdout }).toEqual({ code: exitCode, stdout: "" });
+  expect(stderr).toMatch(/^error: /);
+  expect(stderr).toContain(message);
+  expect(stderr).not.toMatch(/^ +at /m);
+}
+
+describe("what it writes", () => {
+  it("the kept layers, and says what it did and how the file loads", async () => {
+    const { code, stdout, stderr } = await trim("adapter.gguf", "--keep", "0-1", "-o", "small.gguf");
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+    expect(stdout).toContain("Kept: LoRA in 2 layers (0-1), 160 of 320 parameters.");
+    expect(stdout).toContain("Dropped: LoRA in 2 layers (2-3): 8 tensors.");
+    expect(stdout).toContain("Checked: read again from disk");
+    expect(stdout).toContain("\n  llama-cli -m BASE.gguf --lora small.gguf\n");
+    expect(stdout).toContain("\n  llama-server -m BASE.gguf --lora small.gguf\n");
+    const inspected = await run(["inspect", "small.gguf", "--json"], { cwd: folder });
+    expect(JSON.parse(inspected.stdout)).toMatchObject({ file: { layers: [{ layer: 0 }, { layer: 1 }] } });
+  });
+
+  it("says which pairs outside the layers went with them", async () => {
+    const { metadata, tensors } = adapter([0, 1]);
+    const more = [...tensors, ...pair("output.weight", [8, 12])];
+    await writeFile(join(folder, "adapter.gguf"), gguf({ metadata, tensors: more }));
+    const { stdout } = await trim("adapter.gguf", "--keep", "0", "-o", "small.gguf");
+    expect(stdout).toContain("outside the layers output.weight: 6 tensors.");
+  });
+
+  it("quotes a name for the shell and shows its control characters escaped", async () => {
+    const { code, stdout } = await trim("adapter.gguf", "--keep", "0", "-o", "it's\u001b[2J small.gguf");
+    expect(code).toBe(0);
+    expect(stdout).toContain("--lora $'it\\'s\\x1b[2J small.gguf'");
+    expect(stdout).not.toContain("\u001b");
+  });
+
+  it("as JSON alone, or beside the text in a file", async () => {
+    const alone = await trim("adapter.gguf", "--keep", "0-1", "-o", "a.gguf", "--json", "-");
+    expect(alone).toMatchObject({ code: 0, stderr: "" });
+    expect(JSON.parse(alone.stdout)).toMatchObject({
+      ...{ schema: "lora-boundary/trim@1", path: "a.gguf", keptLayers: [0, 1], droppedLayers: [2, 3], verified: true },
+    });
+    const both = await trim("adapter.gguf", "--keep", "0-1", "-o", "b.gguf", "--json", "b.json");
+    expect(both.stdout).toMatch(/^Kept: /);
+    const written = JSON.parse(await readFile(join(folder, "b.json"), "utf8")) as unknown;
+    expect(written).toMatchObject({ path: "b.gguf", keptLayers: [0, 1] });
+    expect((await names()).sort()).toEqual(["a.gguf", "adapter.gguf", "b.gguf", "b.json"]);
+  });
+});
+
+describe("wrong usage: 2, and nothing is written", () => {
+  it.each([
+    ["no --keep", ["-o", "s.gguf"], "for `--keep` but received nothing"],
+    ["no --output", ["--keep", "0"], "for `--output` but received nothing"],
+    ["no layers", ["--keep", "", "-o", "s.gguf"], "Expected layers such as"],
+    ["a range backwards", ["--keep", "2-1", "-o", "s.gguf"], "a range that runs backwards"],
+    ["layers that it does not have", ["--keep", "0-17", "-o", "s.gguf"], "has LoRA in layers 0-3"],
+    ["no name for the output", ["--keep", "0", "-o", ""], "Expected a file name for `--output` but received nothing"],
+    ["stdout for the output", ["--keep", "0", "-o", "-"], "stdout, which cannot be read again"],
+    ["one name twice", ["--keep", "0", "-o", "s.gguf", "--json", "./s.gguf"], "after --json"],
+    ["one name twice, without a telling ending", ["--keep", "0", "-o", "s", "--json", "./s"], "Expected another file"],
+    ["the input as output", ["--keep", "0", "-o", "./adapter.gguf", "--force"], "this is the input"],
+    ["a folder as output", ["--keep", "0", "-o", "."], "received a folder"],
+  ])("%s", async (_, args, message) => {
+    const result = await trim("adapter.gguf", ...args);
+    expect(result.code).toBe(2);
+    expect(result.stdout).toBe("");
+    expect(result.stderr).toContain(message);
+    expect(await names()).toEqual(["adapter.gguf"]);
+  });
+
+  it("a target that exists, until --force", async () => {
+    await writeFile(join(folder, "small.gguf"), "mine");
+    refused(await trim("adapter.gguf", "--keep", "0", "-o", "small.gguf"), 2, "--force");
+    expect(await readFile(join(folder, "small.gguf"), "utf8")).toBe("mine");
+    expect((await trim("adapter.gguf", "--keep", "0", "-o", "small.gguf", "--force")).code).toBe(0);
+    expect((await readFile(join(folder, "small.gguf"))).subarray(0, 4).toString()).toBe("GGUF");
+  });
+
+  it("a JSON file that exists stops it before the adapter is written", async () => {
+    await writeFile(join(folder, "result.json"), "mine");
+    const args = ["adapter.gguf", "--keep", "0", "-o", "small.gguf", "--json", "result.json"];
+    refused(await trim(...args), 2, "result.json: there is such a file already");
+    expect((await names()).sort()).toEqual(["adapter.gguf", "result.json"]);
+  });
+
+  it.skipIf(process.platform === "win32")("the input behind a link as JSON file", async () => {
+    await symlink(join(folder, "adapter.gguf"), join(folder, "link.json"));
+    const args = ["adapter.gguf", "--keep", "0", "-o", "small.gguf", "--json", "link.json", "--force"];
+    refused(await trim(...args), 2, "this is the input");
+  });
+});
+
+describe("bad input: 3", () => {
+  it("a base model in place of the adapter", async () => {
+    await writeFile(join(folder, "base.gguf"), gguf(model()));
+    refused(await trim("base.gguf", "--keep", "0", "-o", "small.gguf"), 3, "received a model");
+  });
+
+  it("a file that is not there", async () => {
+    refused(await trim("nope.gguf", "--keep", "0", "-o", "small.gguf"), 3, "nope.gguf: there is no such file");
+  });
+});
+
+describe("what cannot be written: 5", () => {
+  it("into a folder that does not exist", async () => {
+    refused(await trim("adapter.gguf", "--keep", "0", "-o", "no/small.gguf"), 5, "Create the folder first");
+  });
+
+  // Root may write everywhere.
+  it.skipIf(process.platform === "win32" || process.getuid?.() === 0)("into a folder without permission", async () => {
+    await mkdir(join(folder, "locked"));
+    await chmod(join(folder, "locked"), 0o500);
+    const result = await trim("adapter.gguf", "--keep", "0", "-o", "locked/small.gguf");
+    refused(result, 5, "Check the permissions of its folder");
+  });
+});
