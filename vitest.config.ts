@@ -14,6 +14,7 @@ export default defineConfig({
   test: {
     // Two at a time: the native tiers compute on every core anyway.
     maxWorkers: 2,
+    reporters: ["default", "./test/support/summary-reporter.ts"],
     projects: [tier("unit", 20), tier("native", 120), tier("cli", 120), tier("package", 300), tier("model", 300)],
   },
 });
