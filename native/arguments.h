@@ -69,10 +69,13 @@ inline std::vector<float> Floats(const Napi::Object& options, const char* name) 
   return Array<float>(options, name, napi_float32_array, "a Float32Array");
 }
 
+// A prototype can be given to any object, so the constructor proves which copy of the addon made it and the tag what it
+// wraps.
 template <typename Wrapped>
 Wrapped* Instance(const Napi::Object& options, const char* name, const Napi::FunctionReference& constructor) {
   Napi::Value value = options.Get(name);
-  if (!value.IsObject() || !value.As<Napi::Object>().InstanceOf(constructor.Value())) {
+  if (!value.IsObject() || !value.As<Napi::Object>().InstanceOf(constructor.Value()) ||
+      !value.As<Napi::Object>().CheckTypeTag(&Wrapped::kTypeTag)) {
     Fail(options.Env(), name, "an object made by this addon");
   }
   return Wrapped::Unwrap(value.As<Napi::Object>());

@@ -72,6 +72,7 @@ BaseModel::BaseModel(const Napi::CallbackInfo& info) : Napi::ObjectWrap<BaseMode
   if (info.Length() != 1 || !info[0].IsExternal()) {
     throw Napi::TypeError::New(info.Env(), "Use loadModel() to make a BaseModel");
   }
+  info.This().As<Napi::Object>().TypeTag(&kTypeTag);
   model_ = *info[0].As<Napi::External<ModelHandle>>().Data();
 }
 

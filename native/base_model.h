@@ -10,6 +10,7 @@
 // JavaScript object frees the weights only when the last of them is gone.
 class BaseModel : public Napi::ObjectWrap<BaseModel> {
  public:
+  static constexpr napi_type_tag kTypeTag = {0xe21cd02977037158, 0x4704b3cd3c7bac31};
   static Napi::Function Define(Napi::Env env);
   // loadModel({ path, gpuLayers, useMmap, control }): Promise<BaseModel>
   static Napi::Value Load(const Napi::CallbackInfo& info);

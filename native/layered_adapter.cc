@@ -158,6 +158,7 @@ LayeredAdapter::LayeredAdapter(const Napi::CallbackInfo& info) : Napi::ObjectWra
   if (info.Length() != 1 || !info[0].IsExternal()) {
     throw Napi::TypeError::New(info.Env(), "Use loadAdapter() to make a LayeredAdapter");
   }
+  info.This().As<Napi::Object>().TypeTag(&kTypeTag);
   parts_ = *info[0].As<Napi::External<std::shared_ptr<AdapterParts>>>().Data();
 }
 

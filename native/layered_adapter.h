@@ -21,6 +21,7 @@ struct AdapterParts {
 
 class LayeredAdapter : public Napi::ObjectWrap<LayeredAdapter> {
  public:
+  static constexpr napi_type_tag kTypeTag = {0x9873c0d0e61e4c5a, 0xa48d0dd669828b13};
   static Napi::Function Define(Napi::Env env);
   // loadAdapter({ model, path, partOfTensor: Int32Array, control }): Promise<LayeredAdapter>
   // partOfTensor holds, per tensor in file order, its part 0..L+1, or -1 for a tensor that llama.cpp does not use.

@@ -14,7 +14,9 @@ PackedBatch::PackedBatch(const std::vector<int32_t>& tokens, const std::vector<i
   for (int32_t sample = 0; sample < samples_; ++sample) {
     const int32_t begin = offsets[static_cast<size_t>(sample)];
     const int32_t end = offsets[static_cast<size_t>(sample) + 1];
-    if (end - begin < 2) throw NativeError("BAD_ARGUMENT", "A sample has fewer than two tokens");
+    if (end > offsets.back() || end < begin + 2) {
+      throw NativeError("BAD_ARGUMENT", "A sample has fewer than two tokens or ends outside `tokens`");
+    }
     for (int32_t i = begin; i < end; ++i) {
       const int32_t token = tokens[static_cast<size_t>(i)];
       if (token < 0 || token >= vocabulary) {

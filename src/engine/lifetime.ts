@@ -32,11 +32,11 @@ export abstract class Owned implements AsyncDisposable {
   }
 
   /** Runs `work` when everything queued before it has ended. */
-  protected enqueue<Result>(work: () => Promise<Result>): Promise<Result> {
+  protected async enqueue<Result>(work: () => Promise<Result>): Promise<Result> {
     this.requireOpen();
     const result = this.#tail.then(work);
     this.#tail = result.catch(() => undefined);
-    return result;
+    return await result;
   }
 
   /** Waits for running work, then frees memory. Safe to call again. The twin of `await using`. */

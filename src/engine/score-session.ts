@@ -262,6 +262,12 @@ export class ScoreSession extends Owned {
     if (!plain && this.#replay !== "plain") {
       try {
         const plan = planRuns(vectors, await this.#borders(vectors, signal));
+        if (plan.mostStates === 0 && planRuns(vectors).mostStates > 0) {
+          throw new BackendError(
+            "REPLAY_FAILED",
+            "its graph has no border between layers, or comes back to lower layers",
+          );
+        }
         const sums = await this.#follow(plan, vectors, batch, signal, advance);
         if (await this.#agrees(plan, vectors, sums, batch, signal, advance)) return sums;
         this.#fallBack("a resumed run and a plain run of the same candidate gave different scores");

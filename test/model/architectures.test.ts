@@ -1,0 +1,47 @@
+import { readdirSync } from "node:fs";
+import { describe, expect, test } from "vitest";
+import { loadModel } from "../../src/index.js";
+import { ARCHITECTURES, hasArchitectures, unlessAbsent } from "../support/engine-files.js";
+import { allBoundaries, differing, otherShapes, randomSamples, scoredBothWays } from "../support/engine-samples.js";
+
+const names = hasArchitectures
+  ? readdirSync(ARCHITECTURES).flatMap((file) =>
+      file.endsWith(".lora.gguf") ? file.slice(0, -".lora.gguf".length) : [],
+    )
+  : [];
+
+/** Comes back to its lower layers, several times over: no place in its graph has all of a layer's work behind it. */
+const LOOPED: ReadonlySet<string> = new Set(["hrm_text-dense"]);
+
+describe.skipIf(!hasArchitectures)(
+  unlessAbsent("resumed = plain, layered = whole", hasArchitectures, "architectures"),
+  () => {
+    test("one model per architecture", () => {
+      expect(names).toHaveLength(24);
+    });
+
+    test.each(names.length > 0 ? names : ["none"])("%s", async (name) => {
+      await using model = await loadModel(`${ARCHITECTURES}${name}.gguf`);
+      const adapter = await model.loadAdapter(`${ARCHITECTURES}${name}.lora.gguf`);
+      const samples = randomSamples([23, 9, 14, 31], model.facts.vocabulary, 7);
+      await using session = adapter.openSession(samples, { threads: 1, batchTokens: 64 });
+      const candidates = [...allBoundaries(model.layers), ...otherShapes(model.layers, 11)];
+      const { resumed, plain, passes } = await scoredBothWays(session, candidates);
+      expect(differing(candidates, resumed, plain)).toEqual([]);
+      const { replay, notices } = session.facts;
+      const distinct = new Set(plain.map((scores) => scores[0])).size;
+      expect(distinct).toBeGreaterThan(model.layers);
+      if (LOOPED.has(name)) {
+        expect(replay).toBe("plain");
+        expect(notices).toEqual([expect.stringContaining("every candidate is computed from the start: same scores")]);
+        expect(passes).toBe(distinct);
+      } else {
+        expect({ replay, notices }).toEqual({ replay: "exact", notices: [] });
+        expect(passes).toBeCloseTo(session.cost(candidates).passes + session.shareOfFirstBatch, 9);
+        expect(passes).toBeLessThan(distinct);
+      }
+      const full = candidates[model.layers]!;
+      expect(await session.compareWithFile(full, `${ARCHITECTURES}${name}.lora.gguf`)).toBe(0);
+    });
+  },
+);

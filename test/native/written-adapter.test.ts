@@ -1,0 +1,185 @@
+import { copyFile, readdir, readFile, stat, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import {
+  BackendError,
+  boundaryCandidates,
+  calibrate,
+  CancelledError,
+  loadModel,
+  UsageError,
+  VerificationError,
+  writeAdapter,
+  writeVerified,
+} from "../../src/index.js";
+import { DEMO, temporaryFolder } from "../support/engine-files.js";
+import { allBoundaries, candidate } from "../support/engine-samples.js";
+import { loadTrio } from "../support/engine-trio.js";
+import { contentsOf, withZeroB } from "../support/gguf-edit.js";
+import { gguf } from "../support/gguf-files.js";
+
+const SESSION = { threads: 1, batchTokens: 256 };
+const upto = (b: number) => allBoundaries(12)[b]!;
+const scaled = (scale: number, kept: (layer: number) => boolean) =>
+  candidate(
+    `keep*${scale}`,
+    Array.from({ length: 12 }, (_, layer) => (kept(layer) ? scale : 0)),
+  );
+
+describe("a trimmed file, loaded whole, against the layer scales it stands for", () => {
+  test("no logit differs at its own boundary, and some do at its neighbours", async () => {
+    await using folder = await temporaryFolder();
+    await using it = await loadTrio(2);
+    await using session = it.adapter.openSession(it.set.samples, SESSION);
+    for (const b of [1, 6, 11]) {
+      const path = join(folder.path, `upto-${b}.gguf`);
+      await writeAdapter(DEMO.adapter, upto(b), path);
+      expect(await session.compareWithFile(upto(b), path)).toBe(0);
+      expect(await session.compareWithFile(upto(b + 1), path)).toBeGreaterThan(0.01);
+      expect(await session.compareWithFile(upto(b - 1), path)).toBeGreaterThan(0.01);
+    }
+  });
+
+  test.each([
+    ["a window", scaled(1, (layer) => layer >= 3 && layer < 9)],
+    ["every second layer, boosted by a power of two", scaled(2, (layer) => layer % 2 === 0)],
+    ["one layer, boosted by 1.25", scaled(1.25, (layer) => layer === 5)],
+    ["a negative strength", scaled(-0.5, (layer) => layer > 1)],
+  ])("%s", async (_, shape) => {
+    await using folder = await temporaryFolder();
+    await using it = await loadTrio(1);
+    const path = join(folder.path, "small.gguf");
+    const { alphaScale } = await writeAdapter(DEMO.adapter, shape, path);
+    expect(alphaScale).toBe(Math.max(...shape.layerScales) || Math.min(...shape.layerScales));
+    await using session = it.adapter.openSession(it.set.samples, SESSION);
+    expect(await session.compareWithFile(shape, path)).toBe(0);
+  });
+});
+
+describe("writeVerified", () => {
+  test("writes, proves, and leaves nothing but the file", async () => {
+    await using folder = await temporaryFolder();
+    await using it = await loadTrio(2);
+    const target = join(folder.path, "small.gguf");
+    const output = await writeVerified(it.adapter, it.set, upto(7), target, SESSION);
+    const { size } = await stat(target);
+    expect(output).toMatchObject({ path: target, verified: true, maxLogitDifference: 0, bytes: size });
+    expect(output.parameters * 12).toBe(it.adapter.file.parameters * 7);
+    expect(output.sha256).toMatch(/^[0-9a-f]{64}$/);
+    expect(await readdir(folder.path)).toEqual(["small.gguf"]);
+    const small = await it.model.loadAdapter(target);
+    expect(small.file.layers).toEqual([0, 1, 2, 3, 4, 5, 6]);
+    const [trimmed] = await small.score(it.set.samples, [upto(12)], SESSION);
+    const [cut] = await it.adapter.score(it.set.samples, [upto(7)], SESSION);
+    expect(trimmed).toEqual(cut);
+  });
+
+  test("LOGITS_DIFFER where the source on disk is no longer the adapter in memory; nothing is left", async () => {
+    await using folder = await temporaryFolder();
+    await using model = await loadModel(DEMO.base);
+    const source = join(folder.path, "source.gguf");
+    await copyFile(DEMO.adapter, source);
+    const adapter = await model.loadAdapter(source);
+    const set = (await loadSamples()).set;
+    await writeFile(source, gguf(withZeroB(await contentsOf(DEMO.adapter), (layer) => layer === 2)));
+    const failed = writeVerified(adapter, set, upto(6), join(folder.path, "small.gguf"), SESSION);
+    const error = await failed.then(
+      () => null,
+      (reason: unknown) => reason,
+    );
+    expect(error).toBeInstanceOf(VerificationError);
+    expect(error).toMatchObject({ code: "LOGITS_DIFFER", exitCode: 6, details: { tolerance: 1e-3 } });
+    expect((error as VerificationError).details["maxLogitDifference"]).toBeGreaterThan(1e-3);
+    expect(await readdir(folder.path)).toEqual(["source.gguf"]);
+  });
+
+  test.each([
+    [
+      "mixed strengths",
+      { candidate: candidate("mixed", [1, 0.5, ...new Array<number>(10).fill(0)]), code: "SELECTION_MIXED" },
+    ],
+    ["the base model", { candidate: upto(0), code: "SELECTION_EMPTY" }],
+  ])("%s cannot be written; nothing is left", async (_, { candidate: chosen, code }) => {
+    await using folder = await temporaryFolder();
+    await using it = await loadTrio(1);
+    const failed = writeVerified(it.adapter, it.set, chosen, join(folder.path, "small.gguf"), SESSION);
+    await expect(failed).rejects.toThrow(expect.objectContaining({ code, name: UsageError.name }));
+    expect(await readdir(folder.path)).toEqual([]);
+  });
+
+  test("cancelled: before it starts and while it verifies, nothing is left", async () => {
+    await using folder = await temporaryFolder();
+    await using it = await loadTrio(1);
+    const target = join(folder.path, "small.gguf");
+    const already = writeVerified(it.adapter, it.set, upto(5), target, { ...SESSION, signal: AbortSignal.abort() });
+    await expect(already).rejects.toThrow(CancelledError);
+    const controller = new AbortController();
+    const verifying = writeAdapter(DEMO.adapter, upto(5), target, {
+      verify: async (path) => {
+        expect((await stat(path)).size).toBeGreaterThan(100_000);
+        controller.abort();
+        await using session = it.adapter.openSession(it.set.samples, SESSION);
+        await session.compareWithFile(upto(5), path, controller.signal);
+      },
+    });
+    await expect(verifying).rejects.toThrow(CancelledError);
+    expect(await readdir(folder.path)).toEqual([]);
+  });
+
+  test("an existing file is kept unless forced, and stays as it was when the proof fails", async () => {
+    await using folder = await temporaryFolder();
+    await using it = await loadTrio(1);
+    const target = join(folder.path, "small.gguf");
+    await writeFile(target, "precious");
+    const kept = writeVerified(it.adapter, it.set, upto(5), target, SESSION);
+    await expect(kept).rejects.toThrow(expect.objectContaining({ code: "TARGET_EXISTS" }));
+    const failing = writeAdapter(DEMO.adapter, upto(5), target, {
+      force: true,
+      verify: () => Promise.reject(new BackendError("DECODE", "no")),
+    });
+    await expect(failing).rejects.toThrow("no");
+    expect(await readFile(target, "utf8")).toBe("precious");
+    await writeVerified(it.adapter, it.set, upto(5), target, { ...SESSION, force: true });
+    expect((await stat(target)).size).toBeGreaterThan(100_000);
+    expect(await readdir(folder.path)).toEqual(["small.gguf"]);
+  });
+});
+
+/** Samples need the model's tokenizer only while they are read. */
+async function loadSamples() {
+  await using it = await loadTrio(1);
+  return { set: it.set };
+}
+
+describe("a planted boundary", () => {
+  test("LoRA that does nothing above layer 5 is found and dropped: ties are exact, and the fewest layers win", async () => {
+    await using folder = await temporaryFolder();
+    await using it = await loadTrio(16);
+    const path = join(folder.path, "planted.gguf");
+    await writeFile(path, gguf(withZeroB(await contentsOf(DEMO.adapter), (layer) => layer >= 6)));
+    const planted = await it.model.loadAdapter(path);
+    expect(planted.file.layers).toHaveLength(12);
+    const result = await calibrate(planted, it.set, SESSION);
+    const byId = new Map(result.candidates.map((scores) => [scores.id, scores]));
+    const full = byId.get("upto:12")!;
+    for (const b of [6, 7, 8, 9, 10, 11]) {
+      const cut = byId.get(`upto:${b}`)!;
+      expect(cut.perSample).toEqual(full.perSample);
+      expect(cut).toMatchObject({
+        verdict: "not-worse",
+        gainVsFull: { mean: 0, low: 0, high: 0 },
+        retention: { mean: 1 },
+      });
+    }
+    expect(byId.get("upto:5")).toMatchObject({ verdict: "worse" });
+    expect(result.selected).toMatchObject({
+      candidate: { id: "upto:6", layerScales: [1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0] },
+      verdict: "not-worse",
+    });
+    expect(result.engine).toMatchObject({ replay: "exact", threads: 1, batchTokens: 256 });
+    expect(boundaryCandidates(12, planted.file.layers)).toHaveLength(13);
+    const target = join(folder.path, "small.gguf");
+    const output = await writeVerified(planted, it.set, upto(6), target, SESSION);
+    expect(output.maxLogitDifference).toBe(0);
+  });
+});

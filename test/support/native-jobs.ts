@@ -1,0 +1,54 @@
+import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { loadAddon } from "../../src/native/binding.js";
+import type { NativeAddon, NativeModel, NativeRun, NativeScorer } from "../../src/native/types.js";
+import { DEMO } from "./engine-files.js";
+
+/** The addon's file and the folder of llama.cpp's libraries, for tests that load it themselves. */
+export function addonFiles(): { readonly addon: string; readonly libraries: string } {
+  const build = (path: string) => fileURLToPath(new URL(`../../native/build/${path}`, import.meta.url));
+  const { libraries } = JSON.parse(readFileSync(build("llama-cpp.json"), "utf8")) as { readonly libraries: string };
+  return { addon: build("addon/Release/lora_boundary.node"), libraries: build(libraries) };
+}
+
+/** Another instance of the addon in this process, as a second copy of the package would load it. */
+export function loadAgain(): NativeAddon {
+  const { addon, libraries } = addonFiles();
+  const target: { exports: unknown } = { exports: {} };
+  process.dlopen(target, addon);
+  const second = target.exports as NativeAddon;
+  second.loadBackends(libraries);
+  return second;
+}
+
+export interface NativeDemo {
+  readonly addon: NativeAddon;
+  readonly model: NativeModel;
+  readonly scorer: NativeScorer;
+  /** A run of the base model, to be changed. */
+  readonly run: NativeRun;
+}
+
+/** The demo's base model with a scorer and a batch of `samples` sequences of `tokens` tokens, all but the first scored. */
+export async function nativeDemo(samples = 2, tokens = 40): Promise<NativeDemo> {
+  const addon = await loadAddon();
+  const control = new addon.JobControl();
+  const model = await addon.loadModel({ path: DEMO.base, gpuLayers: 0, control });
+  const size = samples * tokens;
+  const scorer = await addon.createScorer({ model, maxTokens: size, maxSequences: samples, maxRows: size, threads: 1 });
+  scorer.setBatch({
+    tokens: Int32Array.from({ length: size }, (_, index) => (index * 7) % 1000),
+    offsets: Int32Array.from({ length: samples + 1 }, (_, index) => index * tokens),
+    scored: Uint8Array.from({ length: size }, (_, index) => (index % tokens === 0 ? 0 : 1)),
+  });
+  const run: NativeRun = {
+    adapter: null,
+    strengths: new Float32Array(),
+    resumeAt: 0,
+    keepAt: new Int32Array(),
+    plain: true,
+    logits: "none",
+    control,
+  };
+  return { addon, model, scorer, run };
+}
