@@ -28,12 +28,6 @@ inline std::string String(const Napi::Object& options, const char* name) {
   return value.As<Napi::String>().Utf8Value();
 }
 
-inline bool Boolean(const Napi::Object& options, const char* name) {
-  Napi::Value value = options.Get(name);
-  if (!value.IsBoolean()) Fail(options.Env(), name, "a boolean");
-  return value.As<Napi::Boolean>().Value();
-}
-
 inline int32_t Integer(const Napi::Env& env, const Napi::Value& value, const std::string& name, int32_t low,
                        int32_t high) {
   if (!value.IsNumber()) Fail(env, name, "an integer");

@@ -136,8 +136,9 @@ void GraphRecord::Finish(int32_t layers) {
     const auto at = static_cast<std::ptrdiff_t>(k);
     const size_t first = *std::min_element(first_of_layer.begin() + at, first_of_layer.end());
     const size_t last_below = *std::max_element(last_of_layer.begin(), last_of_layer.begin() + at);
-    // Models that come back to a lower layer (loops, shared blocks) have no cut here.
-    if (first != kNone && last_below < first) borders_[k] = FindBorder(first);
+    if (first == kNone) continue;
+    borders_[k] = FindBorder(first);
+    borders_[k].returns = last_below >= first;
   }
   links_.clear();
   index_.clear();

@@ -19,6 +19,8 @@ struct GraphNode {
 // tensors at `crossing` get their values from elsewhere.
 struct LayerBorder {
   bool usable = false;
+  // Layers below k run again behind the cut (models that loop), so a resumed run needs their adapters too.
+  bool returns = false;
   size_t first = 0;
   // Nodes after which a crossing tensor is complete, ascending. Almost always one, the layer's output.
   std::vector<size_t> crossing;

@@ -101,14 +101,26 @@ void GraphReplay::EndRun() {
   mode_ = Mode::kPlain;
 }
 
-std::vector<uint8_t> GraphReplay::UsableBorders(const std::string& structure) const {
-  std::vector<uint8_t> usable(static_cast<size_t>(layers_), 1);
-  for (const GraphRecord& graph : records_.at(structure)) {
-    for (size_t k = 1; k < usable.size(); ++k) {
-      if (!graph.borders()[k].usable) usable[k] = 0;
+std::vector<std::string> GraphReplay::Borders(const std::string& structure) const {
+  std::vector<std::string> borders(static_cast<size_t>(layers_));
+  const std::vector<GraphRecord>& graphs = records_.at(structure);
+  for (size_t k = 1; k < borders.size(); ++k) {
+    const bool usable =
+        std::all_of(graphs.begin(), graphs.end(), [k](const GraphRecord& graph) { return graph.borders()[k].usable; });
+    if (!usable) continue;
+    for (size_t node : graphs.front().borders()[k].crossing) {
+      borders[k] += (borders[k].empty() ? "" : ", ") + graphs.front().nodes()[node].name;
     }
   }
-  return usable;
+  return borders;
+}
+
+bool GraphReplay::ReturnsBehind(size_t k) const {
+  return std::any_of(records_.begin(), records_.end(), [k](const auto& record) {
+    const std::vector<GraphRecord>& graphs = record.second;
+    return std::any_of(graphs.begin(), graphs.end(),
+                       [k](const GraphRecord& graph) { return graph.borders()[k].returns; });
+  });
 }
 
 void GraphReplay::Reset() {

@@ -40,8 +40,10 @@ class GraphReplay {
   void SkipEverything() { mode_ = Mode::kSkip; }
 
   bool HasRecord(const std::string& structure) const { return records_.count(structure) != 0; }
-  // 1 where a run can resume at layer k; index 0 (the tokens) always can.
-  std::vector<uint8_t> UsableBorders(const std::string& structure) const;
+  // [L], the names of the tensors that cross the border below layer k; empty where no run can resume, as at 0.
+  std::vector<std::string> Borders(const std::string& structure) const;
+  // Whether layers below k run again in what a run that resumes at k computes.
+  bool ReturnsBehind(size_t k) const;
   // Forget records and states: the batch has changed.
   void Reset();
 

@@ -3,6 +3,7 @@
 #include <cerrno>
 #include <cstring>
 #include <limits>
+#include <map>
 
 #include "addon_data.h"
 #include "arguments.h"
@@ -12,6 +13,8 @@
 #include "promise_worker.h"
 
 namespace {
+
+constexpr const char* kAlphaKey = "adapter.lora.alpha";
 
 struct AdapterSource {
   GgmlHandle tensors;  // shapes only, no data
@@ -42,30 +45,74 @@ void ReadTensor(std::FILE* file, size_t offset, size_t size, uint8_t* target, co
   }
 }
 
-// Writes the tensors of one part as an adapter file of its own and loads it from there: llama.cpp's only public door.
-AdapterHandle LoadPart(llama_model* model, const AdapterSource& source, const std::vector<int64_t>& members) {
-  log_lines::Collector log;
-  size_t bytes = 0;
-  for (int64_t id : members) bytes += gguf_get_tensor_size(source.gguf.get(), id);
-  std::vector<uint8_t> data(bytes);
+// How the factors of a pair look with a padded rank: rows of zeros at the end of A, zeros at the end of each row of B.
+struct Padding {
+  int64_t rank;
+  int64_t padded;
+  double ratio() const { return static_cast<double>(padded) / static_cast<double>(rank); }
+};
 
+std::string PairOf(const char* name) {
+  const std::string text = name;
+  return text.substr(0, text.rfind(".lora_"));
+}
+
+// Rows of B can be made longer only where elements stand alone; the factors of an embedding are laid out otherwise.
+Padding PaddingOf(const AdapterSource& source, const char* name, int32_t multiple) {
+  const std::string pair = PairOf(name);
+  const ggml_tensor* b = ggml_get_tensor(source.tensors.get(), (pair + ".lora_b").c_str());
+  const int64_t rank = b == nullptr ? 1 : b->ne[0];
+  const bool fixed = b == nullptr || ggml_blck_size(b->type) != 1 || pair.find("token_embd") != std::string::npos;
+  return {rank, fixed ? rank : (rank + multiple - 1) / multiple * multiple};
+}
+
+// Reads a tensor into `data`, which is zeroed and large enough for the padded one.
+void ReadPadded(const AdapterSource& source, int64_t id, const ggml_tensor* padded, std::vector<uint8_t>& data) {
+  const char* name = gguf_get_tensor_name(source.gguf.get(), id);
+  const size_t size = gguf_get_tensor_size(source.gguf.get(), id);
+  const size_t offset = gguf_get_data_offset(source.gguf.get()) + gguf_get_tensor_offset(source.gguf.get(), id);
+  std::vector<uint8_t> bytes(size);
+  ReadTensor(source.file.get(), offset, size, bytes.data(), name);
+  // One stretch per expert of A, per row of B.
+  const bool is_a = std::strstr(name, ".lora_a") != nullptr;
+  const auto stretches = static_cast<size_t>(is_a ? padded->ne[2] : padded->ne[1] * padded->ne[2]);
+  const size_t from = size / stretches;
+  const size_t to = data.size() / stretches;
+  for (size_t i = 0; i < stretches; ++i) std::memcpy(data.data() + i * to, bytes.data() + i * from, from);
+}
+
+// Writes tensors as an adapter file of its own and loads it from there: llama.cpp's only public door. All are padded by
+// the same ratio, since a file has one alpha.
+AdapterHandle LoadTogether(llama_model* model, const AdapterSource& source, const std::vector<int64_t>& members,
+                           int32_t multiple) {
+  log_lines::Collector log;
+  GgmlHandle shapes(ggml_init({members.size() * ggml_tensor_overhead(), nullptr, /*no_alloc=*/true}));
   GgufHandle part(gguf_init_empty());
   gguf_set_kv(part.get(), source.gguf.get());
-  size_t used = 0;
+  std::vector<std::vector<uint8_t>> data;
   for (int64_t id : members) {
     const char* name = gguf_get_tensor_name(source.gguf.get(), id);
-    const size_t size = gguf_get_tensor_size(source.gguf.get(), id);
-    const size_t offset = gguf_get_data_offset(source.gguf.get()) + gguf_get_tensor_offset(source.gguf.get(), id);
-    ReadTensor(source.file.get(), offset, size, data.data() + used, name);
-    ggml_tensor* tensor = ggml_get_tensor(source.tensors.get(), name);
-    tensor->data = data.data() + used;
+    const Padding padding = PaddingOf(source, name, multiple);
+    const ggml_tensor* original = ggml_get_tensor(source.tensors.get(), name);
+    const bool is_a = std::strstr(name, ".lora_a") != nullptr;
+    const bool pads = padding.padded != padding.rank;
+    ggml_tensor* tensor =
+        ggml_new_tensor_3d(shapes.get(), original->type, pads && !is_a ? padding.padded : original->ne[0],
+                           pads && is_a ? padding.padded : original->ne[1], original->ne[2]);
+    ggml_set_name(tensor, name);
+    data.emplace_back(ggml_nbytes(tensor));
+    ReadPadded(source, id, tensor, data.back());
+    tensor->data = data.back().data();
     gguf_add_tensor(part.get(), tensor);
-    used += size;
+    if (!pads) continue;
+    const float alpha = gguf_get_val_f32(source.gguf.get(), gguf_find_key(source.gguf.get(), kAlphaKey));
+    gguf_set_val_f32(part.get(), kAlphaKey, static_cast<float>(static_cast<double>(alpha) * padding.ratio()));
   }
 
   FileHandle stream(std::tmpfile());
-  if (!stream)
+  if (!stream) {
     throw NativeError("TEMPORARY_FILE", std::string("Could not make a temporary file: ") + std::strerror(errno));
+  }
   if (!gguf_write_to_file_ptr(part.get(), stream.get(), /*only_meta=*/false) || std::fflush(stream.get()) != 0) {
     throw NativeError("TEMPORARY_FILE", std::string("Could not write a temporary file: ") + std::strerror(errno));
   }
@@ -75,8 +122,22 @@ AdapterHandle LoadPart(llama_model* model, const AdapterSource& source, const st
   return adapter;
 }
 
+std::vector<AdapterHandle> LoadPart(llama_model* model, const AdapterSource& source,
+                                    const std::vector<int64_t>& members, int32_t multiple) {
+  std::map<double, std::vector<int64_t>> by_ratio;
+  for (int64_t id : members) {
+    by_ratio[PaddingOf(source, gguf_get_tensor_name(source.gguf.get(), id), multiple).ratio()].push_back(id);
+  }
+  std::vector<AdapterHandle> adapters;
+  for (const auto& [ratio, together] : by_ratio) {
+    adapters.push_back(LoadTogether(model, source, together, multiple));
+  }
+  return adapters;
+}
+
 std::shared_ptr<AdapterParts> LoadParts(const ModelHandle& model, const std::string& path,
-                                        const std::vector<int32_t>& part_of_tensor, const JobState& job) {
+                                        const std::vector<int32_t>& part_of_tensor, int32_t rank_multiple,
+                                        const JobState& job) {
   const AdapterSource source = OpenAdapter(path);
   const int64_t tensors = gguf_get_n_tensors(source.gguf.get());
   const auto part_count = static_cast<size_t>(llama_model_n_layer(model.get())) + 2;
@@ -96,7 +157,7 @@ std::shared_ptr<AdapterParts> LoadParts(const ModelHandle& model, const std::str
   result->model = model;
   for (const std::vector<int64_t>& part : members) {
     if (job.aborted) throw NativeError("CANCELLED", "Cancelled while loading the adapter.");
-    result->parts.push_back(part.empty() ? nullptr : LoadPart(model.get(), source, part));
+    result->parts.push_back(LoadPart(model.get(), source, part, rank_multiple));
   }
   return result;
 }
@@ -111,9 +172,11 @@ void AdapterParts::Apply(llama_context* context, const std::vector<float>& stren
   std::vector<llama_adapter_lora*> adapters;
   std::vector<float> scales;
   for (size_t part = first; part < parts.size(); ++part) {
-    if (!parts[part] || strengths[part] == 0.0f) continue;
-    adapters.push_back(parts[part].get());
-    scales.push_back(strengths[part]);
+    if (strengths[part] == 0.0f) continue;
+    for (const AdapterHandle& adapter : parts[part]) {
+      adapters.push_back(adapter.get());
+      scales.push_back(strengths[part]);
+    }
   }
   if (llama_set_adapters_lora(context, adapters.data(), adapters.size(), scales.data()) != 0) {
     throw NativeError("DECODE", "llama.cpp refused the adapter strengths");
@@ -133,7 +196,8 @@ Napi::Value LayeredAdapter::Load(const Napi::CallbackInfo& info) {
       env, options,
       [handle = model->handle(env), path = arguments::String(options, "path"),
        part_of_tensor = arguments::Int32s(options, "partOfTensor"),
-       job = control->state()] { return LoadParts(handle, path, part_of_tensor, *job); },
+       rank_multiple = arguments::Integer(options, "rankMultiple", 1, 1024),
+       job = control->state()] { return LoadParts(handle, path, part_of_tensor, rank_multiple, *job); },
       Wrap);
 }
 
@@ -147,8 +211,10 @@ Napi::Value LayeredAdapter::LoadWhole(const Napi::CallbackInfo& info) {
         log_lines::Collector log;
         auto parts = std::make_shared<AdapterParts>();
         parts->model = handle;
-        parts->parts.emplace_back(llama_adapter_lora_init(handle.get(), path.c_str()));
-        if (!parts->parts.front()) throw NativeError("ADAPTER_LOAD", log.Explain("llama.cpp refused " + path));
+        AdapterHandle whole(llama_adapter_lora_init(handle.get(), path.c_str()));
+        if (!whole) throw NativeError("ADAPTER_LOAD", log.Explain("llama.cpp refused " + path));
+        parts->parts.resize(1);
+        parts->parts.front().push_back(std::move(whole));
         return parts;
       },
       Wrap);

@@ -12,8 +12,10 @@
 // llama.cpp has one strength per adapter, so an adapter becomes one small llama adapter per part: part 0 is what lies
 // below layer 0 (`token_embd`), parts 1..L are the layers, part L+1 is what lies above the last layer (`output`).
 struct AdapterParts {
-  ModelHandle model;                 // declared first: adapters are freed before their model
-  std::vector<AdapterHandle> parts;  // [L + 2], null where the adapter has nothing; [1] for an adapter loaded whole
+  ModelHandle model;  // declared first: adapters are freed before their model
+  // [L + 2], empty where the adapter has nothing; [1] for an adapter loaded whole. A part is one llama adapter, or
+  // several where its ranks are padded by different ratios.
+  std::vector<std::vector<AdapterHandle>> parts;
 
   // Sets one strength per part (0 leaves a part out, at no cost) for parts from `first` on.
   void Apply(llama_context* context, const std::vector<float>& strengths, size_t first) const;
@@ -23,8 +25,10 @@ class LayeredAdapter : public Napi::ObjectWrap<LayeredAdapter> {
  public:
   static constexpr napi_type_tag kTypeTag = {0x9873c0d0e61e4c5a, 0xa48d0dd669828b13};
   static Napi::Function Define(Napi::Env env);
-  // loadAdapter({ model, path, partOfTensor: Int32Array, control }): Promise<LayeredAdapter>
+  // loadAdapter({ model, path, partOfTensor: Int32Array, rankMultiple, control }): Promise<LayeredAdapter>
   // partOfTensor holds, per tensor in file order, its part 0..L+1, or -1 for a tensor that llama.cpp does not use.
+  // Ranks inside the layers are padded with zeros to a multiple of rankMultiple, with alpha in the same ratio: the same
+  // function in other roundings, but long enough rows for the CPU's matrix kernels. 1 leaves every bit as it is.
   static Napi::Value Load(const Napi::CallbackInfo& info);
 
   // loadWholeAdapter({ model, path, control }): Promise<LayeredAdapter> of one part, as llama.cpp's own programs load

@@ -74,8 +74,8 @@ export function headers(target, git) {
 }
 
 function run(command, args, cwd) {
-  // A repository around this folder, or a hook's environment, must not redirect git.
-  const { GIT_DIR: _dir, GIT_WORK_TREE: _tree, GIT_INDEX_FILE: _index, ...env } = process.env;
+  // A hook's environment must not redirect git to the repository around this folder.
+  const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("GIT_")));
   const { status, stderr, error } = spawnSync(command, args, { cwd, env, encoding: "utf8" });
   if (status !== 0) throw new Error(`${command} ${args.join(" ")} failed: ${error?.message ?? stderr.trim()}`);
 }

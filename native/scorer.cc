@@ -24,7 +24,6 @@ struct RunRequest {
   std::vector<float> strengths;           // [parts of the adapter]
   size_t resume_at = 0;
   std::vector<size_t> keep_at;
-  bool plain = false;
   Logits logits = Logits::kNone;
 };
 
@@ -52,11 +51,14 @@ class Working {
 };
 
 // Part 0 lies below layer 0, part l + 1 is layer l: a run that resumes at layer k needs the parts from k + 1 on.
-size_t FirstPart(size_t resume_at) { return resume_at == 0 ? 0 : resume_at + 1; }
+// Leaving out the others gives all runs above a cut the same graph.
+size_t FirstPart(const ScorerState& state, size_t resume_at) {
+  return resume_at == 0 || state.replay.ReturnsBehind(resume_at) ? 0 : resume_at + 1;
+}
 
 void ApplyAdapter(ScorerState& state, const RunRequest& request) {
   if (request.adapter) {
-    request.adapter->Apply(state.context.get(), request.strengths, FirstPart(request.resume_at));
+    request.adapter->Apply(state.context.get(), request.strengths, FirstPart(state, request.resume_at));
   } else if (llama_set_adapters_lora(state.context.get(), nullptr, 0, nullptr) != 0) {
     throw NativeError("DECODE", "llama.cpp refused to leave out the adapter");
   }
@@ -64,19 +66,19 @@ void ApplyAdapter(ScorerState& state, const RunRequest& request) {
 }
 
 // Graphs with the same adapters have the same nodes, whatever the strengths.
-std::string StructureOf(const RunRequest& request) {
+std::string StructureOf(const ScorerState& state, const RunRequest& request) {
   std::string parts;
   bool any = false;
+  const size_t first = FirstPart(state, request.resume_at);
   if (request.adapter) {
-    for (size_t part = FirstPart(request.resume_at); part < request.strengths.size(); ++part) {
-      const bool used = request.adapter->parts[part] && request.strengths[part] != 0.0f;
+    for (size_t part = first; part < request.strengths.size(); ++part) {
+      const bool used = !request.adapter->parts[part].empty() && request.strengths[part] != 0.0f;
       parts += used ? '1' : '0';
       any = any || used;
     }
   }
   if (!any) return "base";
-  return std::to_string(reinterpret_cast<uintptr_t>(request.adapter.get())) + ":" + std::to_string(request.resume_at) +
-         ":" + parts;
+  return std::to_string(reinterpret_cast<uintptr_t>(request.adapter.get())) + ":" + std::to_string(first) + ":" + parts;
 }
 
 void Decode(ScorerState& state) {
@@ -135,8 +137,8 @@ double MaxDifference(const std::vector<float>& reference, const float* logits, s
 
 RunResult Execute(ScorerState& state, const RunRequest& request) {
   const auto start = std::chrono::steady_clock::now();
-  const std::string structure = StructureOf(request);
-  const bool resumes = !request.plain && (request.resume_at > 0 || !request.keep_at.empty());
+  const std::string structure = StructureOf(state, request);
+  const bool resumes = request.resume_at > 0 || !request.keep_at.empty();
   ApplyAdapter(state, request);
   if (resumes) {
     RecordIfNew(state, structure);
@@ -303,18 +305,18 @@ Napi::Value Scorer::Borders(const Napi::CallbackInfo& info) {
   RunRequest request = ReadRequest(env, options);
   const std::shared_ptr<JobState> job = ReadJob(env, options);
   state->busy = true;
-  return PromiseWorker<std::vector<uint8_t>>::Start(
+  return PromiseWorker<std::vector<std::string>>::Start(
       env, options,
       [state, request, job] {
         const Working working(*state, *job);
-        const std::string structure = StructureOf(request);
+        const std::string structure = StructureOf(*state, request);
         ApplyAdapter(*state, request);
         RecordIfNew(*state, structure);
-        return state->replay.UsableBorders(structure);
+        return state->replay.Borders(structure);
       },
-      [](Napi::Env e, std::vector<uint8_t>&& usable) -> Napi::Value {
-        Napi::Uint8Array result = Napi::Uint8Array::New(e, usable.size());
-        std::copy(usable.begin(), usable.end(), result.Data());
+      [](Napi::Env e, std::vector<std::string>&& borders) -> Napi::Value {
+        Napi::Array result = Napi::Array::New(e, borders.size());
+        for (size_t k = 0; k < borders.size(); ++k) result.Set(static_cast<uint32_t>(k), borders[k]);
         return result;
       });
 }
@@ -330,10 +332,6 @@ Napi::Value Scorer::Run(const Napi::CallbackInfo& info) {
   for (int32_t border : arguments::Int32s(options, "keepAt")) {
     if (border < 1 || border > top) arguments::Fail(env, "keepAt", "layers from 1 to the last");
     request.keep_at.push_back(static_cast<size_t>(border));
-  }
-  request.plain = arguments::Boolean(options, "plain");
-  if (request.plain && (request.resume_at > 0 || !request.keep_at.empty())) {
-    arguments::Fail(env, "plain", "false with `resumeAt` or `keepAt`");
   }
   const std::string logits = arguments::String(options, "logits");
   if (logits != "none" && logits != "keep" && logits != "compare")

@@ -56,9 +56,9 @@ class Scorer : public Napi::ObjectWrap<Scorer> {
  private:
   // setBatch({ tokens, offsets, scored }): samples one after another; forgets all kept states.
   Napi::Value SetBatch(const Napi::CallbackInfo& info);
-  // borders({ adapter, strengths, control }): Promise<Uint8Array>, 1 at k where a run can resume at layer k; [0] is 1.
+  // borders({ adapter, strengths, control }): Promise<string[]>, see GraphReplay::Borders.
   Napi::Value Borders(const Napi::CallbackInfo& info);
-  // run({ adapter, strengths, resumeAt, keepAt, plain, logits, control }):
+  // run({ adapter, strengths, resumeAt, keepAt, logits, control }):
   // Promise<{ sums, maxDifference, seconds, copySeconds, keptBytes }>
   Napi::Value Run(const Napi::CallbackInfo& info);
   Napi::Value Dispose(const Napi::CallbackInfo& info);

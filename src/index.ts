@@ -7,10 +7,17 @@ export { chatTemplateNames } from "./data/named-templates.js";
 export type { ReadSamplesOptions } from "./data/options.js";
 export type { Sample, SampleSet } from "./data/sample.js";
 export type { Tokenizer } from "./data/tokenizer.js";
-export type { Adapter } from "./engine/adapter.js";
+export type { Adapter, LoadAdapterOptions } from "./engine/adapter.js";
 export { engineFacts, type EngineFacts } from "./engine/backend.js";
 export { loadModel, type LoadModelOptions, type Model } from "./engine/model.js";
-export type { ScoreSession, ScoreSessionOptions, ScoreCost, SessionFacts } from "./engine/score-session.js";
+export type { ScoreSession } from "./engine/score-session.js";
+export type {
+  ScoreCost,
+  ScoreProgress,
+  ScoreSessionOptions,
+  SessionFacts,
+  SessionScoreOptions,
+} from "./engine/session-types.js";
 export * from "./errors.js";
 export type { Candidate, Family } from "./lora/candidate.js";
 export { checkCompatible } from "./lora/compatibility.js";

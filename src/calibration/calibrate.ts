@@ -1,7 +1,8 @@
 import type { Sample, SampleSet } from "../data/sample.js";
 import type { Adapter } from "../engine/adapter.js";
 import { engineFacts } from "../engine/backend.js";
-import type { ScoreSession, ScoreSessionOptions } from "../engine/score-session.js";
+import type { ScoreSession } from "../engine/score-session.js";
+import type { ScoreSessionOptions } from "../engine/session-types.js";
 import { CancelledError } from "../errors.js";
 import type { Candidate, Family } from "../lora/candidate.js";
 import { packageVersion } from "../package-version.js";

@@ -1,7 +1,8 @@
 import type { SampleSet } from "../data/sample.js";
 import type { Adapter } from "../engine/adapter.js";
 import { requireMemory, type MemoryEstimate } from "../engine/memory-estimate.js";
-import type { ScoreSession, ScoreSessionOptions } from "../engine/score-session.js";
+import type { ScoreSession } from "../engine/score-session.js";
+import type { ScoreSessionOptions } from "../engine/session-types.js";
 import type { Family } from "../lora/candidate.js";
 import { boundaryCandidates, scaleCandidates } from "../search/families.js";
 import { DEFAULT_CONFIDENCE, DEFAULT_MARGIN } from "../search/judge-options.js";
@@ -67,10 +68,9 @@ export async function planSession(
   const controlsAsked = families.includes("scale");
   const candidates = [...boundaryCandidates(layers, adapter.file.layers), ...(controlsAsked ? controls : [])];
   const cost = session.cost(candidates);
-  const firstBatch = session.shareOfFirstBatch;
   const memory = await session.estimateMemory(candidates, signal);
   requireMemory(memory, session.batchTokens);
-  const passes = cost.passes + firstBatch;
+  const passes = cost.passes + cost.checkPasses;
   return {
     samples: samples.samples.length,
     independentSamples: samples.groups,

@@ -1,6 +1,6 @@
 import type { SampleSet } from "../data/sample.js";
 import type { Adapter } from "../engine/adapter.js";
-import type { ScoreSessionOptions } from "../engine/score-session.js";
+import type { ScoreSessionOptions } from "../engine/session-types.js";
 import { VerificationError } from "../errors.js";
 import { sha256OfFile } from "../gguf/hash-file.js";
 import type { NamedScales } from "../lora/candidate.js";

@@ -1,12 +1,13 @@
 import type { Tokenizer } from "../data/tokenizer.js";
-import { InputError } from "../errors.js";
+import { InputError, UsageError } from "../errors.js";
+import { fileState } from "../gguf/file-state.js";
 import { readAdapter } from "../lora/adapter-file.js";
 import { requireSoundValues } from "../lora/adapter-values.js";
 import { requireCompatible } from "../lora/compatibility.js";
 import { readModel, type ModelFile } from "../lora/model-file.js";
 import { loadAddon } from "../native/binding.js";
 import type { NativeAddon, NativeModel, NativeModelFacts } from "../native/types.js";
-import { Adapter, partOfTensor } from "./adapter.js";
+import { Adapter, CPU_RANK_MULTIPLE, loadParts, type LoadAdapterOptions } from "./adapter.js";
 import { Owned } from "./lifetime.js";
 import { fromNative, nativeJob, type JobOptions } from "./native-job.js";
 
@@ -105,23 +106,22 @@ export class Model extends Owned implements Tokenizer {
    * @throws InputError as `readAdapter`, `requireCompatible` and `requireSoundValues`
    * @throws BackendError ADAPTER_LOAD, TEMPORARY_FILE; MemoryError; CancelledError
    */
-  async loadAdapter(path: string, options: JobOptions = {}): Promise<Adapter> {
+  async loadAdapter(path: string, options: LoadAdapterOptions = {}): Promise<Adapter> {
     this.requireOpen();
+    const { rankMultiple = this.gpuLayers === 0 ? CPU_RANK_MULTIPLE : 1 } = options;
+    if (!Number.isInteger(rankMultiple) || rankMultiple < 1 || rankMultiple > 1024) {
+      throw new UsageError(
+        "RANK_MULTIPLE_RANGE",
+        `Expected an integer from 1 to 1024 for \`rankMultiple\` but received ${rankMultiple}.`,
+      );
+    }
     const file = await readAdapter(path);
+    const state = await fileState(path);
     requireCompatible(this.file, file);
     await requireSoundValues(file, { signal: options.signal });
-    const native = await nativeJob(
-      this.#addon,
-      (control) =>
-        this.#addon.loadAdapter({
-          model: this.#native,
-          path,
-          partOfTensor: partOfTensor(file, this.layers),
-          control,
-        }),
-      options,
-    );
-    return new Adapter(this, file, native, { addon: this.#addon, model: this.#native });
+    const parent = { addon: this.#addon, model: this.#native };
+    const native = await loadParts(parent, file, this.layers, rankMultiple, options);
+    return new Adapter(this, native, { file, state, rankMultiple }, parent);
   }
 
   protected override release(): void {

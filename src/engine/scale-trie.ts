@@ -26,14 +26,14 @@ export interface TriePlan {
  * @param vectors distinct, each [L + 2]: strength below layer 0, of the layers, above the last layer
  * @param usable length L, whether a run can resume at layer k; default: everywhere
  */
-export function planRuns(vectors: readonly Float32Array[], usable?: ArrayLike<number>): TriePlan {
+export function planRuns(vectors: readonly Float32Array[], usable?: readonly boolean[]): TriePlan {
   const layers = (vectors[0]?.length ?? 2) - 2;
   const order = vectors.map((_, index) => index).sort((a, b) => descending(at(vectors, a), at(vectors, b)));
   const resumes = order.map((index, position) => {
     const previous = order[position - 1];
     if (previous === undefined) return 0;
     let border = sharedLayers(at(vectors, previous), at(vectors, index));
-    while (border > 0 && (usable?.[border] ?? 1) === 0) border -= 1;
+    while (border > 0 && usable?.[border] === false) border -= 1;
     return border;
   });
   // A state is kept by the last run before that computes its layer, and stays until a run starts below it.

@@ -90,8 +90,6 @@ export interface NativeRun extends NativeStrengths {
   readonly resumeAt: number;
   /** Layers, above `resumeAt`, below which to keep the state. */
   readonly keepAt: Int32Array;
-  /** Without the machinery of resuming: the reference. */
-  readonly plain: boolean;
   /** Keep the logits of this run, or compare with those kept. */
   readonly logits: "none" | "keep" | "compare";
 }
@@ -112,8 +110,8 @@ export interface NativeRunResult {
 export interface NativeScorer {
   /** Samples one after another; sample i is `offsets[i]` .. `offsets[i + 1]`. Forgets all kept states. */
   setBatch(batch: { readonly tokens: Int32Array; readonly offsets: Int32Array; readonly scored: Uint8Array }): void;
-  /** 1 at k where a run can resume at layer k, length L; [0] is always 1. */
-  borders(options: NativeStrengths): Promise<Uint8Array>;
+  /** [L], names of the tensors that cross the border below layer k; empty where no run can resume, as at 0. */
+  borders(options: NativeStrengths): Promise<string[]>;
   run(options: NativeRun): Promise<NativeRunResult>;
   dispose(): void;
 }
@@ -142,6 +140,8 @@ export interface NativeAddon {
     readonly path: string;
     /** Per tensor in file order: 0 below the layers, l + 1 in layer l, L + 1 above them, -1 to leave out. */
     readonly partOfTensor: Int32Array;
+    /** Ranks inside the layers are padded with zeros to a multiple of this; 1: every bit as in the file. */
+    readonly rankMultiple: number;
     readonly control: NativeJobControl;
   }): Promise<NativeAdapter>;
   /** As llama.cpp's own programs load it: one strength for all of it. */

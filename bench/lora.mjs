@@ -1,0 +1,68 @@
+import { existsSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { boundaryCandidates, loadModel, readSamples } from "../dist/index.js";
+
+const here = (path) => fileURLToPath(new URL(path, import.meta.url));
+const shared = here("../../shared/models/smollm2-135m/");
+
+/**
+ * What an adapter adds to a pass of its base model, with the ranks of its file and padded for the CPU, in turn.
+ * Options: --model, --adapter, --samples (default: SmolLM2-135M in ../shared, else the demo), --limit N samples (default
+ * 5), --rounds N (default 5), --threads N.
+ */
+export async function run({ json, args }) {
+  const real = existsSync(shared);
+  const { values } = parseArgs({
+    args,
+    options: {
+      model: {
+        type: "string",
+        default: real ? `${shared}SmolLM2-135M-Instruct.Q4_1.gguf` : here("../models/demo-base.gguf"),
+      },
+      adapter: { type: "string", default: real ? `${shared}e2e.lora.gguf` : here("../models/demo-adapter.gguf") },
+      samples: { type: "string", default: real ? `${shared}e2e.samples.jsonl` : here("../models/demo-samples.jsonl") },
+      limit: { type: "string", default: "5" },
+      rounds: { type: "string", default: "5" },
+      threads: { type: "string" },
+    },
+  });
+  const say = json ? () => undefined : (line) => console.log(line);
+  const threads = values.threads === undefined ? {} : { threads: Number(values.threads) };
+  const model = await loadModel(values.model);
+  const { samples } = await readSamples(values.samples, model, { limit: Number(values.limit) });
+  const asFile = await model.loadAdapter(values.adapter, { rankMultiple: 1 });
+  const padded = await model.loadAdapter(values.adapter);
+  const base = boundaryCandidates(model.layers, asFile.file.layers).slice(0, 1);
+  const full = boundaryCandidates(model.layers, asFile.file.layers).slice(-1);
+  const sessions = [asFile, padded].map((adapter) => adapter.openSession(samples, threads));
+  const kinds = [
+    { name: "base", work: () => sessions[0].score(base) },
+    { name: "as in the file", work: () => sessions[0].score(full) },
+    { name: "padded", work: () => sessions[1].score(full) },
+  ];
+  const seconds = kinds.map(() => []);
+  for (const { work } of kinds) await work();
+  for (let round = 0; round < Number(values.rounds); round++) {
+    for (const [index, { work }] of kinds.entries()) {
+      const start = performance.now();
+      await work();
+      seconds[index].push((performance.now() - start) / 1000);
+    }
+    say(
+      `round ${round + 1}: ${kinds.map(({ name }, index) => `${name} ${seconds[index].at(-1).toFixed(3)} s`).join(", ")}`,
+    );
+  }
+  await model.dispose();
+  // What noise adds is never negative, so the smallest time of each kind is the nearest to its own.
+  const [baseSeconds, fileSeconds, paddedSeconds] = seconds.map((times) => Math.min(...times));
+  const overheadRatio = (fileSeconds - baseSeconds) / (paddedSeconds - baseSeconds);
+  say(
+    `rank ${asFile.file.ranks.join(", ")}, padded to a multiple of ${padded.rankMultiple}; ${sessions[0].tokens} tokens, ${sessions[0].threads} threads`,
+  );
+  say(
+    `a pass with the adapter takes ${(fileSeconds / baseSeconds).toFixed(2)} times a base pass, padded ${(paddedSeconds / baseSeconds).toFixed(2)} times`,
+  );
+  say(`what the adapter adds is ${overheadRatio.toFixed(1)} times smaller padded`);
+  return { overheadRatio, baseSeconds, fileSeconds, paddedSeconds };
+}

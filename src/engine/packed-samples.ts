@@ -1,0 +1,49 @@
+import type { Sample } from "../data/sample.js";
+import type { NativeShape } from "../native/types.js";
+import { packBatches, type Batch } from "./pack-batches.js";
+
+/** Samples in their batches, with what follows from their lengths. */
+export class PackedSamples {
+  readonly samples: readonly Sample[];
+  readonly batches: readonly Batch[];
+  /** Largest number of tokens that a batch may have. */
+  readonly batchTokens: number;
+  /** Of all samples together, as computed: the last token of each predicts nothing and is left out. */
+  readonly tokens: number;
+  /** Scored tokens of each sample. */
+  readonly scored: Int32Array;
+
+  /** @param batchTokens a longer sample makes it as large as itself */
+  constructor(samples: readonly Sample[], batchTokens: number) {
+    const lengths = samples.map(computedTokens);
+    this.samples = samples;
+    this.batchTokens = lengths.reduce((most, length) => Math.max(most, length), batchTokens);
+    this.batches = packBatches(lengths, this.batchTokens);
+    this.tokens = lengths.reduce((sum, length) => sum + length, 0);
+    this.scored = Int32Array.from(samples, ({ scored }) => scored.reduce((sum, mark) => sum + mark, 0));
+  }
+
+  samplesOf(batch: Batch): Sample[] {
+    return batch.flatMap((index) => this.samples[index] ?? []);
+  }
+
+  tokensOf(batch: Batch): number {
+    return this.samplesOf(batch).reduce((sum, sample) => sum + computedTokens(sample), 0);
+  }
+
+  /** What a context must hold for any of the batches. */
+  shape(threads: number): NativeShape {
+    const largest = (size: (batch: Batch) => number) =>
+      this.batches.reduce((most, batch) => Math.max(most, size(batch)), 0);
+    return {
+      maxTokens: largest((batch) => this.tokensOf(batch)),
+      maxSequences: largest((batch) => batch.length),
+      maxRows: largest((batch) => batch.reduce((sum, sample) => sum + (this.scored[sample] ?? 0), 0)),
+      threads,
+    };
+  }
+}
+
+function computedTokens({ tokens }: Sample): number {
+  return tokens.length - 1;
+}

@@ -1,0 +1,57 @@
+import type { Batch } from "./pack-batches.js";
+
+export interface ScoreSessionOptions {
+  /** Tokens computed at once, default 512; a longer sample makes it as large as itself. */
+  readonly batchTokens?: number | undefined;
+  /** Default: the machine's, at most half of its hardware threads above four. */
+  readonly threads?: number | undefined;
+}
+
+export interface ScoreProgress {
+  /** Passes done and to do: layer-token evaluations / (L x tokens of all samples). */
+  readonly done: number;
+  readonly total: number;
+}
+
+export interface SessionScoreOptions {
+  readonly signal?: AbortSignal | undefined;
+  readonly onProgress?: ((progress: ScoreProgress) => void) | undefined;
+  /** Compute every candidate from the tokens, as llama.cpp alone would: the reference of benches and tests. */
+  readonly plain?: boolean | undefined;
+  /** Called after each batch with the samples that are complete for all candidates. */
+  readonly onBatch?: ((samples: Batch, scores: readonly Float64Array[]) => void) | undefined;
+}
+
+/** What scoring some candidates will cost; nothing has run. */
+export interface ScoreCost {
+  /** Layer-token evaluations / (L x tokens of all samples). */
+  readonly passes: number;
+  /** What the self-check adds, once per session: a few plain runs of the first batch. */
+  readonly checkPasses: number;
+  /** One per candidate. */
+  readonly naivePasses: number;
+  /** Most states kept at the same time. */
+  readonly states: number;
+}
+
+/**
+ * `exact`: resumed and plain runs gave the same bits. `plain`: they did not, so every run is plain. Null: nothing was
+ * resumed yet.
+ */
+export type ReplayMode = "exact" | "plain" | null;
+
+/** What a session has done so far. */
+export interface SessionFacts {
+  readonly passes: number;
+  readonly naivePasses: number;
+  /** Wall time inside `score`, seconds. */
+  readonly seconds: number;
+  /** Of it inside native jobs. */
+  readonly nativeSeconds: number;
+  /** Of that copying states. */
+  readonly copySeconds: number;
+  readonly replay: ReplayMode;
+  /** [L], names of the tensors that cross the border below layer k, as recorded; empty where no run can resume. */
+  readonly borders: readonly string[];
+  readonly notices: readonly string[];
+}
