@@ -10,9 +10,6 @@ const names = hasArchitectures
     )
   : [];
 
-/** Comes back to its lower layers, several times over: no place in its graph has all of a layer's work behind it. */
-const LOOPED: ReadonlySet<string> = new Set(["hrm_text-dense"]);
-
 describe.skipIf(!hasArchitectures)(
   unlessAbsent("resumed = plain, layered = whole", hasArchitectures, "architectures"),
   () => {
@@ -31,15 +28,10 @@ describe.skipIf(!hasArchitectures)(
       const { replay, notices } = session.facts;
       const distinct = new Set(plain.map((scores) => scores[0])).size;
       expect(distinct).toBeGreaterThan(model.layers);
-      if (LOOPED.has(name)) {
-        expect(replay).toBe("plain");
-        expect(notices).toEqual([expect.stringContaining("every candidate is computed from the start: same scores")]);
-        expect(passes).toBe(distinct);
-      } else {
-        expect({ replay, notices }).toEqual({ replay: "exact", notices: [] });
-        expect(passes).toBeCloseTo(session.cost(candidates).passes + session.shareOfFirstBatch, 9);
-        expect(passes).toBeLessThan(distinct);
-      }
+      expect({ replay, notices }).toEqual({ replay: "exact", notices: [] });
+      const cost = session.cost(candidates);
+      expect(passes).toBeCloseTo(cost.passes + cost.checkPasses, 9);
+      expect(passes).toBeLessThan(distinct);
       const full = candidates[model.layers]!;
       expect(await session.compareWithFile(full, `${ARCHITECTURES}${name}.lora.gguf`)).toBe(0);
     });

@@ -22,7 +22,7 @@ addon.loadBackends(workerData.libraries);
     offsets: Int32Array.from({ length: workerData.samples + 1 }, (_, index) => index * workerData.tokens),
     scored: Uint8Array.from({ length: size }, (_, index) => (index % workerData.tokens === 0 ? 0 : 1)),
   });
-  const run = { adapter: null, strengths: new Float32Array(), resumeAt: 0, keepAt: new Int32Array(), plain: true, logits: "none", control };
+  const run = { adapter: null, strengths: new Float32Array(), resumeAt: 0, keepAt: new Int32Array(), logits: "none", control };
   parentPort.postMessage("running");
   const { sums } = await scorer.run(run);
   parentPort.postMessage({ names: Object.keys(addon).sort(), sums: [...sums] });
@@ -139,6 +139,7 @@ describe("all scales 0 is the base model, bit for bit", () => {
       model,
       path: DEMO.adapter,
       partOfTensor: partOfTensor(file, layers),
+      rankMultiple: 1,
       control: run.control,
     });
     const whole = await addon.loadWholeAdapter({ model, path: DEMO.adapter });

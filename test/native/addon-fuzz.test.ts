@@ -78,7 +78,7 @@ describe("wrong options, one at a time", () => {
       [
         "run",
         scorer.run.bind(scorer),
-        { adapter: null, resumeAt: 0, keepAt: new Int32Array(), plain: true, logits: "none", control },
+        { adapter: null, resumeAt: 0, keepAt: new Int32Array(), logits: "none", control },
       ],
     ];
     for (const [name, call, sound] of calls) {
@@ -128,14 +128,11 @@ describe("wrong options, one at a time", () => {
         () => "none",
         (error: unknown) => (error as { code: string }).code,
       );
-    expect(await code(scorer.run({ ...run, plain: false, resumeAt: 3 }))).toBe("BAD_ARGUMENT");
-    await scorer.run({ ...run, plain: false, keepAt: Int32Array.of(3) });
-    expect(await code(scorer.run({ ...run, plain: false, resumeAt: 3, keepAt: Int32Array.of(3) }))).toBe(
-      "BAD_ARGUMENT",
-    );
-    expect(await code(scorer.run({ ...run, plain: false, resumeAt: 3 }))).toBe("none");
-    expect(() => scorer.run({ ...run, plain: false, resumeAt: 12 })).toThrow("an integer from 0 to 11");
-    expect(() => scorer.run({ ...run, resumeAt: 3 })).toThrow("`plain`");
+    expect(await code(scorer.run({ ...run, resumeAt: 3 }))).toBe("BAD_ARGUMENT");
+    await scorer.run({ ...run, keepAt: Int32Array.of(3) });
+    expect(await code(scorer.run({ ...run, resumeAt: 3, keepAt: Int32Array.of(3) }))).toBe("BAD_ARGUMENT");
+    expect(await code(scorer.run({ ...run, resumeAt: 3 }))).toBe("none");
+    expect(() => scorer.run({ ...run, resumeAt: 12 })).toThrow("an integer from 0 to 11");
     expect(await code(scorer.run({ ...run, logits: "compare" }))).toBe("BAD_ARGUMENT");
   });
 });

@@ -36,7 +36,8 @@ describe("node-llama-cpp's own API", () => {
     await writeVerified(it.adapter, it.set, allBoundaries(12)[8]!, small, { threads: 1 });
     const candidates = [0, 12, 8].map((b) => allBoundaries(12)[b]!);
     // One sample at a time, as the other side computes them: another packing rounds differently.
-    const scores = await it.adapter.score(samples, candidates, { threads: 1, batchTokens: 2 });
+    const asFile = await it.model.loadAdapter(DEMO.adapter, { rankMultiple: 1 });
+    const scores = await asFile.score(samples, candidates, { threads: 1, batchTokens: 2 });
     const answers = [];
     for (const adapter of ["", DEMO.adapter, small]) answers.push(await scoresOfNodeLlamaCpp(adapter, samples));
     for (const [index, { losses, cpus, layers }] of answers.entries()) {

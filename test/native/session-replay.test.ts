@@ -25,7 +25,7 @@ describe("a resumed run gives the bits of a plain run, on every sample", () => {
     expect(session.facts).toMatchObject({ replay: "exact", notices: [], naivePasses: 26 });
     // Half of 13 passes and the trunk (the base model shares layer 0 with no one), and the self-check of the first batch.
     expect(session.cost(candidates).passes).toBe((12 + (1 + 12) * 6) / 12);
-    expect(passes).toBeCloseTo(7.5 + session.shareOfFirstBatch, 9);
+    expect(passes).toBeCloseTo(7.5 + session.cost(candidates).checkPasses, 9);
     expect(new Set(resumed.map((scores) => scores[0])).size).toBe(13);
   });
 

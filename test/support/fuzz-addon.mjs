@@ -113,7 +113,6 @@ const run = {
   strengths: new Float32Array(),
   resumeAt: 0,
   keepAt: new Int32Array(),
-  plain: false,
   logits: "none",
   control,
 };
@@ -126,7 +125,7 @@ const TARGETS = [
   ["versions", () => addon.versions, null],
   ["loadBackends", () => addon.loadBackends, null],
   ["loadModel", () => addon.loadModel, { path: adapterPath, gpuLayers: 0, control }],
-  ["loadAdapter", () => addon.loadAdapter, { model, path: adapterPath, partOfTensor, control }],
+  ["loadAdapter", () => addon.loadAdapter, { model, path: adapterPath, partOfTensor, rankMultiple: 16, control }],
   ["loadWholeAdapter", () => addon.loadWholeAdapter, { model, path: base }],
   ["createScorer", () => addon.createScorer, { model, ...shape }],
   ["simulateMemory", () => addon.simulateMemory, { path: base, gpuLayers: 0, ...shape, control }],

@@ -46,7 +46,6 @@ export async function nativeDemo(samples = 2, tokens = 40): Promise<NativeDemo> 
     strengths: new Float32Array(),
     resumeAt: 0,
     keepAt: new Int32Array(),
-    plain: true,
     logits: "none",
     control,
   };
