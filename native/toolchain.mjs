@@ -22,7 +22,10 @@ export function requireTools() {
         `Or install it for the whole system: ${installCommand("cmake")}.`,
     );
   }
-  if (process.platform !== "win32" && ![process.env.CXX, "c++", "g++", "clang++"].some((name) => name && answers(name))) {
+  if (
+    process.platform !== "win32" &&
+    ![process.env.CXX, "c++", "g++", "clang++"].some((name) => name && answers(name))
+  ) {
     throw new MissingTool(missing("a C++17 compiler", "compiler"));
   }
   return { cmake, git: "git" };
