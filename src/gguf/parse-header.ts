@@ -220,20 +220,22 @@ class HeaderParser {
     let expected = 0;
     let outside: string | undefined;
     let end = dataOffset;
-    const tensors = table.map(({ relativeOffset, ...row }) => {
+    const tensors = table.map((row) => {
+      const { name, type, shape, elements, bytes, relativeOffset } = row;
       if (relativeOffset !== expected) {
         throw this.#error(
           "OFFSET",
           relativeOffset % alignment === 0
-            ? `Expected tensor \`${row.name}\` to follow the one before it at offset ${expected} but received offset ${relativeOffset}`
-            : `Expected the offset of tensor \`${row.name}\` to be a multiple of the alignment ${alignment} but received ${relativeOffset}`,
+            ? `Expected tensor \`${name}\` to follow the one before it at offset ${expected} but received offset ${relativeOffset}`
+            : `Expected the offset of tensor \`${name}\` to be a multiple of the alignment ${alignment} but received ${relativeOffset}`,
         );
       }
       const offset = dataOffset + relativeOffset;
-      end = offset + row.bytes;
-      expected += align(row.bytes, alignment);
-      if (end > this.#fileBytes) outside ??= row.name;
-      return { ...row, path: this.#path, offset };
+      end = offset + bytes;
+      expected += align(bytes, alignment);
+      if (end > this.#fileBytes) outside ??= name;
+      // Field by field: copying the rest of an object is slow, and an adapter has thousands of tensors.
+      return { name, type, shape, elements, bytes, path: this.#path, offset };
     });
     if (outside !== undefined) throw this.#truncated(end - this.#fileBytes, `from tensor \`${outside}\` on`);
     return tensors;
