@@ -23,6 +23,7 @@ Napi::Object Register(Napi::Env env, Napi::Object exports) {
 
   exports.Set("JobControl", job_control);
   exports.Set("loadBackends", Napi::Function::New<backends::Load>(env, "loadBackends"));
+  exports.Set("loadBackend", Napi::Function::New<backends::LoadLibrary>(env, "loadBackend"));
   exports.Set("devices", Napi::Function::New<backends::Devices>(env, "devices"));
   exports.Set("versions", Napi::Function::New<backends::Versions>(env, "versions"));
   exports.Set("loadModel", Napi::Function::New<BaseModel::Load>(env, "loadModel"));

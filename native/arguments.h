@@ -28,6 +28,18 @@ inline std::string String(const Napi::Object& options, const char* name) {
   return value.As<Napi::String>().Utf8Value();
 }
 
+inline std::vector<std::string> Strings(const Napi::Object& options, const char* name) {
+  Napi::Value value = options.Get(name);
+  if (!value.IsArray()) Fail(options.Env(), name, "an array of strings");
+  const Napi::Array array = value.As<Napi::Array>();
+  std::vector<std::string> strings;
+  for (uint32_t i = 0; i < array.Length(); ++i) {
+    if (!array.Get(i).IsString()) Fail(options.Env(), name, "an array of strings");
+    strings.push_back(array.Get(i).As<Napi::String>().Utf8Value());
+  }
+  return strings;
+}
+
 inline int32_t Integer(const Napi::Env& env, const Napi::Value& value, const std::string& name, int32_t low,
                        int32_t high) {
   if (!value.IsNumber()) Fail(env, name, "an integer");

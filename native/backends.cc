@@ -10,6 +10,7 @@
 #include "ggml-backend.h"
 #include "llama.h"
 #include "log_lines.h"
+#include "native_error.h"
 
 namespace backends {
 
@@ -62,6 +63,29 @@ Napi::Value Load(const Napi::CallbackInfo& info) {
     throw error;
   }
   return env.Undefined();
+}
+
+Napi::Value LoadLibrary(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  if (info.Length() != 1 || !info[0].IsString()) throw Napi::TypeError::New(env, "Expected a path as a string");
+  log_lines::Collector log(log_lines::Collector::Level::kAll);
+  ggml_backend_reg_t backend = ggml_backend_load(info[0].As<Napi::String>().Utf8Value().c_str());
+  if (backend == nullptr) {
+    Napi::Error error = Napi::Error::New(env, log.Explain("llama.cpp could not load the backend"));
+    error.Set("code", "NO_BACKEND");
+    throw error;
+  }
+  return Napi::String::New(env, ggml_backend_reg_name(backend));
+}
+
+std::vector<ggml_backend_dev_t> Find(const std::vector<std::string>& names) {
+  std::vector<ggml_backend_dev_t> devices;
+  for (const std::string& name : names) {
+    devices.push_back(ggml_backend_dev_by_name(name.c_str()));
+    if (devices.back() == nullptr) throw NativeError("NO_DEVICE", "There is no device " + name);
+  }
+  devices.push_back(nullptr);
+  return devices;
 }
 
 Napi::Value Devices(const Napi::CallbackInfo& info) {

@@ -12,7 +12,7 @@ class BaseModel : public Napi::ObjectWrap<BaseModel> {
  public:
   static constexpr napi_type_tag kTypeTag = {0xe21cd02977037158, 0x4704b3cd3c7bac31};
   static Napi::Function Define(Napi::Env env);
-  // loadModel({ path, gpuLayers, useMmap, control }): Promise<BaseModel>
+  // loadModel({ path, gpuLayers, devices, control }): Promise<BaseModel>
   static Napi::Value Load(const Napi::CallbackInfo& info);
 
   // Constructed by Load with an External<ModelHandle>; JavaScript cannot construct one.

@@ -7,6 +7,7 @@
 
 #include "addon_data.h"
 #include "arguments.h"
+#include "backends.h"
 #include "handles.h"
 #include "log_lines.h"
 #include "native_error.h"
@@ -37,10 +38,13 @@ SimulatedMemory ReadSizes(const std::string& log) {
   return memory;
 }
 
-SimulatedMemory Simulate(const std::string& path, int32_t gpu_layers, const ScorerShape& shape, JobState& job) {
+SimulatedMemory Simulate(const std::string& path, int32_t gpu_layers, const std::vector<std::string>& names,
+                         const ScorerShape& shape, JobState& job) {
   log_lines::Collector log(log_lines::Collector::Level::kAll);
   llama_model_params parameters = llama_model_default_params();
   parameters.n_gpu_layers = gpu_layers;
+  std::vector<ggml_backend_dev_t> devices = backends::Find(names);
+  parameters.devices = devices.data();
   parameters.no_alloc = true;
   parameters.load_mode = LLAMA_LOAD_MODE_NONE;
   parameters.progress_callback = [](float, void* data) { return !static_cast<JobState*>(data)->aborted; };
@@ -63,7 +67,8 @@ Napi::Value SimulateMemory(const Napi::CallbackInfo& info) {
       env, options,
       [path = arguments::String(options, "path"),
        gpu_layers = arguments::Integer(options, "gpuLayers", -1, std::numeric_limits<int32_t>::max()),
-       shape = ReadShape(options), job = control->state()] { return Simulate(path, gpu_layers, shape, *job); },
+       devices = arguments::Strings(options, "devices"), shape = ReadShape(options),
+       job = control->state()] { return Simulate(path, gpu_layers, devices, shape, *job); },
       [](Napi::Env e, SimulatedMemory&& memory) -> Napi::Value {
         Napi::Object value = Napi::Object::New(e);
         value.Set("computeBytes", memory.compute_bytes);

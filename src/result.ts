@@ -156,8 +156,11 @@ export interface CalibrationResult {
     readonly llamaCpp: string;
     readonly backend: string;
     readonly threads: number;
-    /** `exact`: the self-check found equal bits. `plain`: it failed, and every candidate was a plain run. */
-    readonly replay: "exact" | "plain";
+    /**
+     * `exact`: the self-check found equal bits. `close`: differences within the noise of a GPU, see `controls.noiseFloor`.
+     * `plain`: it failed, and every candidate was a plain run.
+     */
+    readonly replay: "exact" | "close" | "plain";
     readonly batchTokens: number;
   };
   readonly cost: {

@@ -221,7 +221,8 @@ async function resultOf(
   const { judgement, ...answer } = outcome;
   const { file } = adapter.model;
   const scoredTokens = scoredTokensOf(scored).reduce((sum, count) => sum + count, 0);
-  const { passes, naivePasses, replay, notices } = session.facts;
+  const { passes, naivePasses, replay, noiseFloor, notices } = session.facts;
+  const { backend, notice } = adapter.model.placement;
   const { llamaCpp } = await engineFacts();
   return {
     schema: "lora-boundary/calibration@1",
@@ -253,7 +254,7 @@ async function resultOf(
       groups: judgement.units.count,
       seed: samples.seed,
       template: samples.template,
-      notices: [...samples.notices, ...notices],
+      notices: [...samples.notices, ...(notice === null ? [] : [notice]), ...notices],
       lines: scored.map(({ line }) => line),
     },
     objective: "nll",
@@ -267,11 +268,11 @@ async function resultOf(
     selected: answer.selected,
     noSelection: answer.noSelection,
     pareto: answer.pareto,
-    controls: answer.controls,
+    controls: { ...answer.controls, noiseFloor },
     output: null,
     engine: {
       llamaCpp,
-      backend: "CPU",
+      backend,
       threads: session.threads,
       replay: replay ?? "exact",
       batchTokens: session.batchTokens,

@@ -8,26 +8,26 @@ import { readModel, type ModelFile } from "../lora/model-file.js";
 import { loadAddon } from "../native/binding.js";
 import type { NativeAddon, NativeModel, NativeModelFacts } from "../native/types.js";
 import { Adapter, CPU_RANK_MULTIPLE, loadParts, type LoadAdapterOptions } from "./adapter.js";
+import { placeModel, type DeviceOptions, type Placement } from "./devices.js";
 import { Owned } from "./lifetime.js";
 import { fromNative, nativeJob, type JobOptions } from "./native-job.js";
 
-export interface LoadModelOptions extends JobOptions {
-  /** Layers to compute on a GPU, -1 for all; default 0: all on the CPU, where resumed runs are bit-identical. */
-  readonly gpuLayers?: number;
-}
+export type LoadModelOptions = JobOptions & DeviceOptions;
 
 /**
  * Loads a base model; of a split one give the first part. Headers are checked before llama.cpp sees the file.
  *
  * @throws InputError as `readModel`, and MODEL_KIND for encoder-decoder, embedding-only and diffusion models
- * @throws BackendError ADDON_MISSING, ADDON_FAILED, MODEL_LOAD; MemoryError; CancelledError
+ * @throws BackendError ADDON_MISSING, ADDON_FAILED, GPU_MISSING, MODEL_LOAD; UsageError as `placeModel`; MemoryError;
+ *   CancelledError
  */
 export async function loadModel(path: string, options: LoadModelOptions = {}): Promise<Model> {
   const file = await readModel(path);
   const addon = await loadAddon();
-  const gpuLayers = options.gpuLayers ?? 0;
-  const native = await nativeJob(addon, (control) => addon.loadModel({ path, gpuLayers, control }), options);
-  const model = new Model(addon, native, file, gpuLayers);
+  const placement = placeModel(addon, options);
+  const { gpuLayers, devices } = placement;
+  const native = await nativeJob(addon, (control) => addon.loadModel({ path, gpuLayers, devices, control }), options);
+  const model = new Model(addon, native, file, placement);
   try {
     requireCausal(model);
   } catch (error) {
@@ -41,17 +41,17 @@ export async function loadModel(path: string, options: LoadModelOptions = {}): P
 export class Model extends Owned implements Tokenizer {
   readonly file: ModelFile;
   readonly facts: NativeModelFacts;
-  readonly gpuLayers: number;
+  readonly placement: Placement;
   readonly #addon: NativeAddon;
   readonly #native: NativeModel;
   protected readonly label: string;
 
   /** @internal */
-  constructor(addon: NativeAddon, native: NativeModel, file: ModelFile, gpuLayers: number) {
+  constructor(addon: NativeAddon, native: NativeModel, file: ModelFile, placement: Placement) {
     super(null);
     this.label = `model ${file.path}`;
     this.file = file;
-    this.gpuLayers = gpuLayers;
+    this.placement = placement;
     this.facts = native.facts();
     this.#addon = addon;
     this.#native = native;
@@ -108,7 +108,7 @@ export class Model extends Owned implements Tokenizer {
    */
   async loadAdapter(path: string, options: LoadAdapterOptions = {}): Promise<Adapter> {
     this.requireOpen();
-    const { rankMultiple = this.gpuLayers === 0 ? CPU_RANK_MULTIPLE : 1 } = options;
+    const { rankMultiple = this.placement.backend === "CPU" ? CPU_RANK_MULTIPLE : 1 } = options;
     if (!Number.isInteger(rankMultiple) || rankMultiple < 1 || rankMultiple > 1024) {
       throw new UsageError(
         "RANK_MULTIPLE_RANGE",

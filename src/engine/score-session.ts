@@ -7,6 +7,7 @@ import { defaultThreads } from "./backend.js";
 import { BatchRunner, type NativeHandles } from "./batch-runner.js";
 import { BatchScorer, selfChecks } from "./batch-scorer.js";
 import { strengthsOf } from "./candidate-strengths.js";
+import type { Placement } from "./devices.js";
 import { Owned } from "./lifetime.js";
 import { estimateMemory, requireMemory, type MemoryEstimate } from "./memory-estimate.js";
 import { nativeJob } from "./native-job.js";
@@ -22,7 +23,7 @@ export interface SessionSource {
     readonly path: string;
     readonly layers: number;
     readonly facts: NativeModelFacts;
-    readonly gpuLayers: number;
+    readonly placement: Placement;
   };
   /** The adapter as its file has it, bit for bit, for comparing with files. */
   exactCopy(signal?: AbortSignal): Promise<NativeAdapter>;
@@ -63,7 +64,7 @@ export class ScoreSession extends Owned {
     this.#handles = handles;
     this.#packed = new PackedSamples(samples, batchTokens);
     this.#runner = new BatchRunner(handles, this.#packed.shape(threads));
-    this.#scorer = new BatchScorer(this.#runner, owner.model.layers);
+    this.#scorer = new BatchScorer(this.#runner, owner.model.layers, owner.model.placement.backend === "CPU");
   }
 
   get batches(): readonly Batch[] {
@@ -81,9 +82,9 @@ export class ScoreSession extends Owned {
 
   get facts(): SessionFacts {
     const { nativeSeconds, copySeconds } = this.#runner;
-    const { replay, borders, notices } = this.#scorer;
+    const { replay, noiseFloor, borders, notices } = this.#scorer;
     const done = { passes: this.#passes, naivePasses: this.#naivePasses, seconds: this.#seconds };
-    return { ...done, nativeSeconds, copySeconds, replay, borders, notices };
+    return { ...done, nativeSeconds, copySeconds, replay, noiseFloor, borders, notices };
   }
 
   /** The cost of scoring `candidates`, assuming that every layer border can be resumed at. */
@@ -105,11 +106,12 @@ export class ScoreSession extends Owned {
   async estimateMemory(candidates: readonly Candidate[], signal?: AbortSignal): Promise<MemoryEstimate> {
     const { addon } = this.#handles;
     const { model, file } = this.#source;
-    const { path, gpuLayers } = model;
+    const { path, placement } = model;
+    const { gpuLayers, devices } = placement;
     const shape = this.#packed.shape(this.threads);
     this.#simulated ??= await nativeJob(
       addon,
-      (control) => addon.simulateMemory({ ...shape, path, gpuLayers, control }),
+      (control) => addon.simulateMemory({ ...shape, path, gpuLayers, devices, control }),
       { signal },
     );
     return estimateMemory(shape, model.facts, file, this.#simulated, this.cost(candidates).states);
@@ -194,7 +196,12 @@ export class ScoreSession extends Owned {
         // Plain runs after a failed self-check make the total larger than planned.
         onProgress?.({ done, total: Math.max(total, done) });
       };
-      const sums = await this.#scorer.score(vectors, { signal, plain, onRun });
+      const sums = await this.#scorer.score(vectors, {
+        signal,
+        plain,
+        onRun,
+        rows: batch.map((sample) => scored[sample] ?? 1),
+      });
       for (const [position, sample] of batch.entries()) {
         for (const [index, column] of scores.entries()) {
           column[sample] = (sums[vectorOf[index] ?? 0]?.[position] ?? NaN) / (scored[sample] ?? 0);

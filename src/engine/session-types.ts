@@ -35,10 +35,10 @@ export interface ScoreCost {
 }
 
 /**
- * `exact`: resumed and plain runs gave the same bits. `plain`: they did not, so every run is plain. Null: nothing was
- * resumed yet.
+ * `exact`: resumed and plain runs gave the same bits. `close`: they agreed within the noise of the backend, not a CPU.
+ * `plain`: they did not agree, so every run is plain. Null: nothing was resumed yet.
  */
-export type ReplayMode = "exact" | "plain" | null;
+export type ReplayMode = "exact" | "close" | "plain" | null;
 
 /** What a session has done so far. */
 export interface SessionFacts {
@@ -51,6 +51,8 @@ export interface SessionFacts {
   /** Of that copying states. */
   readonly copySeconds: number;
   readonly replay: ReplayMode;
+  /** Largest difference that the self-check saw, nats per scored token; 0 where bits are equal. */
+  readonly noiseFloor: number;
   /** [L], names of the tensors that cross the border below layer k, as recorded; empty where no run can resume. */
   readonly borders: readonly string[];
   readonly notices: readonly string[];

@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { delimiter, join } from "node:path";
+import { basename, delimiter, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { BackendError } from "../errors.js";
 import type { NativeAddon } from "./types.js";
@@ -48,6 +48,19 @@ async function load(): Promise<NativeAddon> {
       { cause, details: { addonPath, folder } },
     );
   }
+}
+
+export type GpuLibrary = "cuda" | "metal" | "vulkan";
+
+/** Path of a GPU backend in node-llama-cpp's package for it, beside that of the CPU libraries; null where it is not there. */
+export function gpuLibrary(kind: GpuLibrary): string | null {
+  const factsPath = join(BUILD, "llama-cpp.json");
+  if (!existsSync(factsPath)) return null;
+  const { libraries } = JSON.parse(readFileSync(factsPath, "utf8")) as { readonly libraries: string };
+  const platform = `${basename(libraries)}-${kind}`;
+  const name = process.platform === "win32" ? `ggml-${kind}.dll` : `libggml-${kind}.so`;
+  const path = join(BUILD, libraries, "../../..", platform, "bins", platform, name);
+  return existsSync(path) ? path : null;
 }
 
 async function missing(): Promise<BackendError> {

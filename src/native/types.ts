@@ -11,6 +11,7 @@ export type NativeCode =
   | "INTERNAL"
   | "MODEL_LOAD"
   | "NO_BACKEND"
+  | "NO_DEVICE"
   | "OUT_OF_MEMORY"
   | "REPLAY_FAILED"
   | "TEMPORARY_FILE";
@@ -127,12 +128,16 @@ export interface NativeAddon {
   readonly JobControl: new () => NativeJobControl;
   /** Loads llama.cpp's backends from a folder, once per process. */
   loadBackends(folder: string): void;
+  /** Loads one more backend library and returns its name; its devices are listed afterwards. */
+  loadBackend(path: string): string;
   devices(): NativeDevice[];
   versions(): { readonly llamaCpp: string; readonly systemInfo: string };
   loadModel(options: {
     readonly path: string;
     /** -1: all. */
     readonly gpuLayers: number;
+    /** Names; none: the CPU alone. */
+    readonly devices: readonly string[];
     readonly control: NativeJobControl;
   }): Promise<NativeModel>;
   loadAdapter(options: {
@@ -149,7 +154,12 @@ export interface NativeAddon {
   createScorer(options: NativeShape & { readonly model: NativeModel }): Promise<NativeScorer>;
   /** What a scorer's context would take, without allocating it. */
   simulateMemory(
-    options: NativeShape & { readonly path: string; readonly gpuLayers: number; readonly control: NativeJobControl },
+    options: NativeShape & {
+      readonly path: string;
+      readonly gpuLayers: number;
+      readonly devices: readonly string[];
+      readonly control: NativeJobControl;
+    },
   ): Promise<NativeMemory>;
 }
 
@@ -159,6 +169,7 @@ export const NATIVE_EXPORTS = [
   "createScorer",
   "devices",
   "loadAdapter",
+  "loadBackend",
   "loadBackends",
   "loadModel",
   "loadWholeAdapter",

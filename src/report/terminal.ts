@@ -54,12 +54,15 @@ function hanging(text: string, prose: Prose): string[] {
   return prose(text, "    ").map((line, index) => (index === 0 ? `  - ${line.slice(4)}` : line));
 }
 
-function costSentence({ cost, engine }: CalibrationResult): string {
+function costSentence({ cost, engine, controls }: CalibrationResult): string {
   const { passes, naivePasses, seconds, tokensComputed, tokensShared } = cost;
   const times = passes > 0 ? ` (${(naivePasses / passes).toFixed(2)} times as many)` : "";
   const shared = tokensShared > 0 ? `, ${count(tokensShared)} more shared between samples` : "";
-  const replay =
-    engine.replay === "plain" ? " The replay failed its self-check, so every candidate was a plain run." : "";
+  const replay = {
+    exact: "",
+    close: ` On ${engine.backend}, resumed runs agree with plain ones to within ${controls.noiseFloor.toExponential(1)} nats per token.`,
+    plain: " The replay failed its self-check, so every candidate was a plain run.",
+  }[engine.replay];
   return (
     `Cost: ${passes.toFixed(1)} passes over the samples in ${duration(seconds)}; plain runs would be ` +
     `${naivePasses.toFixed(1)}${times}. ${count(tokensComputed)} tokens computed${shared}.${replay}`

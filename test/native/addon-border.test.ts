@@ -14,7 +14,7 @@ const addon = require(workerData.addon);
 addon.loadBackends(workerData.libraries);
 (async () => {
   const control = new addon.JobControl();
-  const model = await addon.loadModel({ path: workerData.base, gpuLayers: 0, control });
+  const model = await addon.loadModel({ path: workerData.base, gpuLayers: 0, devices: [], control });
   const size = workerData.samples * workerData.tokens;
   const scorer = await addon.createScorer({ model, maxTokens: size, maxSequences: workerData.samples, maxRows: size, threads: 1 });
   scorer.setBatch({
@@ -52,7 +52,7 @@ describe("loading", () => {
     const second = loadAgain();
     expect(second.JobControl).not.toBe(addon.JobControl);
     const control = new second.JobControl();
-    const other = await second.loadModel({ path: DEMO.base, gpuLayers: 0, control });
+    const other = await second.loadModel({ path: DEMO.base, gpuLayers: 0, devices: [], control });
     expect(other.facts()).toEqual(model.facts());
     expect(() => second.loadWholeAdapter({ model, path: DEMO.adapter })).toThrow(
       new TypeError("Expected an object made by this addon for `model`"),

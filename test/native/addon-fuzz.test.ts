@@ -30,9 +30,11 @@ const ALLOWED = new Set([
   "threw getter",
   "threw Error BAD_ARGUMENT",
   "threw Error DISPOSED",
+  "threw Error NO_BACKEND",
   "rejected Error ADAPTER_LOAD",
   "rejected Error BAD_ARGUMENT",
   "rejected Error MODEL_LOAD",
+  "rejected Error NO_DEVICE",
 ]);
 
 describe("junk", () => {
@@ -46,7 +48,7 @@ describe("junk", () => {
       );
       // Node-API itself answers where the receiver of an accessor wraps nothing.
       expect(unexpected.filter((outcome) => outcome !== "progress threw Error")).toEqual([]);
-      expect(Object.keys(count)).toHaveLength(23);
+      expect(Object.keys(count)).toHaveLength(24);
       // Three tokens, two of them scored, in each sample: still the same answer as before any junk.
       expect(sums).toHaveLength(2);
       expect(sums.every((sum) => sum > 0 && sum < 100)).toBe(true);
@@ -60,7 +62,7 @@ describe("wrong options, one at a time", () => {
     const { control } = run;
     const shape = { maxTokens: 8, maxSequences: 1, maxRows: 8, threads: 1 };
     const calls: [string, (options: never) => unknown, object][] = [
-      ["loadModel", addon.loadModel.bind(addon), { path: DEMO.base, gpuLayers: 0, control }],
+      ["loadModel", addon.loadModel.bind(addon), { path: DEMO.base, gpuLayers: 0, devices: [], control }],
       [
         "loadAdapter",
         addon.loadAdapter.bind(addon),
@@ -68,7 +70,11 @@ describe("wrong options, one at a time", () => {
       ],
       ["loadWholeAdapter", addon.loadWholeAdapter.bind(addon), { model, path: DEMO.adapter }],
       ["createScorer", addon.createScorer.bind(addon), { model, ...shape }],
-      ["simulateMemory", addon.simulateMemory.bind(addon), { path: DEMO.base, gpuLayers: 0, ...shape, control }],
+      [
+        "simulateMemory",
+        addon.simulateMemory.bind(addon),
+        { path: DEMO.base, gpuLayers: 0, devices: [], ...shape, control },
+      ],
       [
         "setBatch",
         scorer.setBatch.bind(scorer),

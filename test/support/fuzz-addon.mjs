@@ -16,7 +16,7 @@ const random = () => {
 const pick = (list) => list[Math.floor(random() * list.length)];
 
 const control = new addon.JobControl();
-const model = await addon.loadModel({ path: base, gpuLayers: 0, control });
+const model = await addon.loadModel({ path: base, gpuLayers: 0, devices: [], control });
 const { layers } = model.facts();
 const whole = await addon.loadWholeAdapter({ model, path: adapterPath });
 const shape = { maxTokens: 64, maxSequences: 4, maxRows: 64, threads: 1 };
@@ -124,11 +124,12 @@ const TARGETS = [
   ["devices", () => addon.devices, null],
   ["versions", () => addon.versions, null],
   ["loadBackends", () => addon.loadBackends, null],
-  ["loadModel", () => addon.loadModel, { path: adapterPath, gpuLayers: 0, control }],
+  ["loadBackend", () => addon.loadBackend, null],
+  ["loadModel", () => addon.loadModel, { path: adapterPath, gpuLayers: 0, devices: [], control }],
   ["loadAdapter", () => addon.loadAdapter, { model, path: adapterPath, partOfTensor, rankMultiple: 16, control }],
   ["loadWholeAdapter", () => addon.loadWholeAdapter, { model, path: base }],
   ["createScorer", () => addon.createScorer, { model, ...shape }],
-  ["simulateMemory", () => addon.simulateMemory, { path: base, gpuLayers: 0, ...shape, control }],
+  ["simulateMemory", () => addon.simulateMemory, { path: base, gpuLayers: 0, devices: [], ...shape, control }],
   [
     "JobControl",
     () =>

@@ -33,7 +33,7 @@ export interface NativeDemo {
 export async function nativeDemo(samples = 2, tokens = 40): Promise<NativeDemo> {
   const addon = await loadAddon();
   const control = new addon.JobControl();
-  const model = await addon.loadModel({ path: DEMO.base, gpuLayers: 0, control });
+  const model = await addon.loadModel({ path: DEMO.base, gpuLayers: 0, devices: [], control });
   const size = samples * tokens;
   const scorer = await addon.createScorer({ model, maxTokens: size, maxSequences: samples, maxRows: size, threads: 1 });
   scorer.setBatch({

@@ -40,6 +40,6 @@ for (const { tokens, scored } of JSON.parse(samples)) {
 const addon = createRequire(import.meta.url)(addonPath);
 addon.loadBackends(libraries);
 const cpus = addon.devices().filter(({ type }) => type === "cpu").length;
-const beside = await addon.loadModel({ path: base, gpuLayers: 0, control: new addon.JobControl() });
+const beside = await addon.loadModel({ path: base, gpuLayers: 0, devices: [], control: new addon.JobControl() });
 console.log(JSON.stringify({ losses, cpus, layers: beside.facts().layers }));
 process.exit(0);

@@ -9,6 +9,7 @@ import { readSamples } from "../../data/read-samples.js";
 import type { SampleSet } from "../../data/sample.js";
 import { renderSample } from "../../data/show-sample.js";
 import type { Adapter } from "../../engine/adapter.js";
+import { GPU_CHOICES, type Gpu } from "../../engine/devices.js";
 import { loadModel } from "../../engine/model.js";
 import { CancelledError, InputError, UsageError } from "../../errors.js";
 import { requireTarget } from "../../gguf/target-file.js";
@@ -42,6 +43,9 @@ interface CalibrateFlags {
   readonly templateVars?: string;
   readonly templateDate?: string;
   readonly promptTemplate?: string;
+  readonly gpu: Gpu;
+  readonly gpuLayers?: number;
+  readonly device?: readonly string[];
   readonly threads?: number;
   readonly batchTokens: number;
   readonly hash: "auto" | "full";
@@ -105,6 +109,13 @@ export function configure(command: Command): void {
     .option("--template-date <date>", "today's date for the chat template, YYYY-MM-DD (fixed by default)")
     .option("--prompt-template <text|alpaca>", "for instruction + output, with {instruction} and {input}")
     .optionsGroup("Machine:")
+    .addOption(
+      new Option("--gpu <backend>", "where to compute; auto takes the first that works, a name never falls back")
+        .choices(GPU_CHOICES)
+        .default("none"),
+    )
+    .option("--gpu-layers <n>", "layers to compute on the GPU (default: all)", integer)
+    .option("--device <names...>", "GPUs by the names that doctor lists (default: all of the backend)")
     .option("--threads <n>", "processor threads", integer)
     .option("--batch-tokens <n>", "tokens computed at once", integer, 512)
     .addOption(
@@ -130,11 +141,15 @@ export async function run(args: readonly string[], flags: CalibrateFlags, contex
 
   const { signal, progress } = context;
   await using model = await loadModel(base, {
+    gpu: flags.gpu,
+    gpuLayers: flags.gpuLayers,
+    devices: flags.device,
     signal,
     onProgress: (share) => {
       progress.update({ label: "Loading the model", done: share, total: 1, secondsLeft: null });
     },
   });
+  if (model.placement.notice !== null) context.stderr(model.placement.notice);
   const samples = await readSamples(samplesPath, model, reading);
   if (flags.showSample !== undefined) {
     context.stdout(showSample(samples, flags.showSample, model, context));
