@@ -8,14 +8,14 @@ import { requireTools } from "./toolchain.mjs";
 
 /**
  * Builds the addon with cmake-js. Options: --or-explain (on failure say why and exit 0, so that an install goes on: what
- * needs no addon works), --debug (with sanitizers where the compiler has them), --verbose.
+ * needs no addon works), --sanitize (a second build, with address and undefined-behaviour sanitizers), --verbose.
  */
 
 const here = dirname(fileURLToPath(import.meta.url));
 const buildFolder = join(here, "build");
-// cmake-js empties its own folder when it configures anew.
-const cmakeFolder = join(buildFolder, "addon");
 const options = new Set(process.argv.slice(2));
+// cmake-js empties its own folder when it configures anew.
+const cmakeFolder = join(buildFolder, options.has("--sanitize") ? "sanitized" : "addon");
 
 try {
   build();
@@ -31,14 +31,14 @@ function build() {
   const libraries = librariesFolder();
   const include = headers(join(buildFolder, "llama.cpp"), git);
   const cmakeJs = join(dirname(createRequire(import.meta.url).resolve("cmake-js/package.json")), "bin", "cmake-js");
-  const output = join(cmakeFolder, options.has("--debug") ? "Debug" : "Release");
+  const output = join(cmakeFolder, "Release");
   const define = (name, value) => `--CD${name}=${value}`;
   const args = [
     cmakeJs,
     "compile",
     ...["--directory", here, "--out", cmakeFolder],
     ...(cmake === "cmake" ? [] : ["--cmake-path", cmake]),
-    ...(options.has("--debug") ? ["--debug"] : []),
+    ...(options.has("--sanitize") ? [define("SANITIZE", "ON")] : []),
     define("LLAMA_INCLUDE", include.join(";")),
     define("LLAMA_LIBRARIES", linkedLibraries(libraries).join(";")),
     define("LLAMA_RPATH", runtimePath(output, libraries)),

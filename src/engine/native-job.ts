@@ -28,7 +28,7 @@ export async function nativeJob<Result>(
     onProgress === undefined
       ? undefined
       : setInterval(() => {
-          onProgress(control.progress);
+          onProgress(control.progress());
         }, PROGRESS_EVERY_MS);
   try {
     return await start(control);

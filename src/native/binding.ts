@@ -27,11 +27,11 @@ export function loadAddon(): Promise<NativeAddon> {
 }
 
 async function load(): Promise<NativeAddon> {
-  const addonPath = ["Release", "Debug"]
-    .map((kind) => join(BUILD, "addon", kind, "lora_boundary.node"))
-    .find(existsSync);
+  // The tests of native code can run on a build with sanitizers.
+  const build = process.env["LORA_BOUNDARY_ADDON"] === "sanitized" ? "sanitized" : "addon";
+  const addonPath = join(BUILD, build, "Release", "lora_boundary.node");
   const factsPath = join(BUILD, "llama-cpp.json");
-  if (addonPath === undefined || !existsSync(factsPath)) throw await missing();
+  if (!existsSync(addonPath) || !existsSync(factsPath)) throw await missing();
   const { libraries } = JSON.parse(readFileSync(factsPath, "utf8")) as { readonly libraries: string };
   const folder = join(BUILD, libraries);
   // Windows has no run path inside a library: it looks for DLLs along PATH.

@@ -19,7 +19,7 @@ export type NativeCode =
 /** Stops a running job and tells how far it is, 0 to 1. */
 export interface NativeJobControl {
   abort(): void;
-  readonly progress: number;
+  progress(): number;
 }
 
 export interface NativeDevice {

@@ -71,7 +71,7 @@ const measured = hasSmollm2 && measuresMemory;
 describe.skipIf(!measured)(
   measuresMemory
     ? unlessAbsent("peak memory of a search", hasSmollm2, "smollm2-135m")
-    : "peak memory of a search (SKIPPED: it is read from /proc, on Linux only)",
+    : "peak memory of a search (SKIPPED: it is read from /proc, on Linux only, and not under sanitizers)",
   () => {
     test("no more for 40 samples than for 4, and about what was estimated", async () => {
       const few = await peakOfSearch(SMOLLM2, 4, [30, 29]);

@@ -8,7 +8,7 @@ const boundaries = Array.from({ length: 13 }, (_, b) => b);
 describe.skipIf(!measuresMemory)(
   measuresMemory
     ? "peak memory of a search"
-    : "peak memory of a search (SKIPPED: it is read from /proc, on Linux only)",
+    : "peak memory of a search (SKIPPED: it is read from /proc, on Linux only, and not under sanitizers)",
   () => {
     test("the demo: no more for 40 samples than for 4, and about what was estimated", async () => {
       const few = await peakOfSearch(DEMO, 4, boundaries);

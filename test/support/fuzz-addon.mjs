@@ -117,7 +117,6 @@ const run = {
   control,
 };
 const wholeRun = { ...run, adapter: whole, strengths: Float32Array.of(1), keepAt: Int32Array.of(2) };
-const progress = Object.getOwnPropertyDescriptor(addon.JobControl.prototype, "progress").get;
 const partOfTensor = new Int32Array(168).fill(-1);
 /** What is called, with sound options of which some are replaced by junk; null: all arguments are junk. */
 const TARGETS = [
@@ -138,7 +137,7 @@ const TARGETS = [
     null,
   ],
   ["abort", () => addon.JobControl.prototype.abort, null],
-  ["progress", () => progress, null],
+  ["progress", () => control.progress, null],
   ["setBatch", () => scorer.setBatch, batch, scorer],
   ["borders", () => scorer.borders, run, scorer],
   ["run", () => scorer.run, run, scorer],

@@ -8,7 +8,10 @@ import { DEMO } from "./engine-files.js";
 export function addonFiles(): { readonly addon: string; readonly libraries: string } {
   const build = (path: string) => fileURLToPath(new URL(`../../native/build/${path}`, import.meta.url));
   const { libraries } = JSON.parse(readFileSync(build("llama-cpp.json"), "utf8")) as { readonly libraries: string };
-  return { addon: build("addon/Release/lora_boundary.node"), libraries: build(libraries) };
+  return {
+    addon: build(`${process.env["LORA_BOUNDARY_ADDON"] ?? "addon"}/Release/lora_boundary.node`),
+    libraries: build(libraries),
+  };
 }
 
 /** Another instance of the addon in this process, as a second copy of the package would load it. */

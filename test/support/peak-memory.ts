@@ -6,7 +6,8 @@ import type { DEMO } from "./engine-files.js";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 
-export const measuresMemory = process.platform === "linux";
+/** Read from /proc; a build with sanitizers keeps what is freed. */
+export const measuresMemory = process.platform === "linux" && process.env["LORA_BOUNDARY_ADDON"] === undefined;
 
 export interface PeakMemory {
   /** Bytes beyond model and adapter: resident at the highest, and as the session estimates. */
