@@ -1,7 +1,7 @@
 import { availableParallelism, freemem, totalmem } from "node:os";
 import { readRows } from "../data/read-rows.js";
 import { parseRow } from "../data/rows.js";
-import { engineFacts } from "../engine/backend.js";
+import { engineFacts, requireAddonBuilt } from "../engine/backend.js";
 import { strengthsOf } from "../engine/candidate-strengths.js";
 import { planRuns } from "../engine/scale-trie.js";
 import { BackendError, InputError } from "../errors.js";
@@ -43,7 +43,10 @@ class Notebook {
 export async function findingsOf(files: readonly string[], signal: AbortSignal): Promise<DoctorFindings> {
   const [first, second, samples] = files;
   const notes = new Notebook();
-  const engine = await notes.tryTo("engine", engineFacts);
+  // Files are judged by their headers, without the time that loading the addon takes.
+  const engine = first === undefined ? await notes.tryTo("engine", () => engineFacts({ gpus: true })) : null;
+  if (first !== undefined) await notes.tryTo("engine", requireAddonBuilt);
+  const addon = notes.problems.length > 0 ? "missing" : engine === null ? "built" : "loaded";
   const found =
     first === undefined
       ? NOTHING
@@ -61,6 +64,7 @@ export async function findingsOf(files: readonly string[], signal: AbortSignal):
       memoryFree: freemem(),
       memoryTotal: totalmem(),
     },
+    addon,
     engine,
     ...found,
     samples: samples === undefined ? null : await sampleRows(samples, notes, signal),

@@ -1,20 +1,32 @@
 import { availableParallelism } from "node:os";
 import { loadAddon } from "../native/binding.js";
 import type { NativeDevice } from "../native/types.js";
+import { gpuKinds, tryGpu } from "./devices.js";
+
+export { requireAddonBuilt } from "../native/binding.js";
 
 /** What computes: llama.cpp and the devices that its backends found. */
 export interface EngineFacts {
   readonly llamaCpp: string;
   readonly devices: readonly NativeDevice[];
+  /** GPU backends that cannot be used here, and why; empty unless asked for. */
+  readonly refused: readonly { readonly backend: string; readonly reason: string }[];
   /** Instruction sets and options, as llama.cpp prints them. */
   readonly systemInfo: string;
 }
 
-/** @throws BackendError ADDON_MISSING, ADDON_FAILED, NO_BACKEND */
-export async function engineFacts(): Promise<EngineFacts> {
+/**
+ * @param options.gpus load the GPU backends as well, so that their devices are listed; they stay loaded. Default false
+ * @throws BackendError ADDON_MISSING, ADDON_FAILED, NO_BACKEND
+ */
+export async function engineFacts({ gpus = false }: { readonly gpus?: boolean } = {}): Promise<EngineFacts> {
   const addon = await loadAddon();
   const { llamaCpp, systemInfo } = addon.versions();
-  return { llamaCpp, systemInfo, devices: addon.devices() };
+  const refused = (gpus ? gpuKinds() : []).flatMap((kind) => {
+    const { backend, refused: reason } = tryGpu(addon, kind);
+    return reason === null ? [] : [{ backend, reason }];
+  });
+  return { llamaCpp, systemInfo, devices: addon.devices(), refused };
 }
 
 /** Above four hardware threads two of them usually share a core, and ggml's threads wait for each other busily. */

@@ -50,12 +50,15 @@ export function placeModel(addon: NativeAddon, { gpu = "none", devices, gpuLayer
   }
   if (gpu === "none") return ON_CPU;
   const tried: string[] = [];
-  for (const kind of gpu === "auto" ? automaticOrder() : [gpu]) {
-    const found = devicesOf(addon, kind, tried);
-    if (found.length === 0) continue;
+  for (const kind of gpu === "auto" ? gpuKinds() : [gpu]) {
+    const { backend, devices: found, refused } = tryGpu(addon, kind);
+    if (refused !== null) {
+      tried.push(`${backend}: ${refused}`);
+      continue;
+    }
     const names = chosenNames(found, devices);
     const notice = `Computing on ${found.map(({ name, description }) => `${name} (${description})`).join(", ")}, the first GPU that llama.cpp found.`;
-    return { backend: BACKENDS[kind], devices: names, gpuLayers, notice: gpu === "auto" ? notice : null };
+    return { backend, devices: names, gpuLayers, notice: gpu === "auto" ? notice : null };
   }
   if (gpu === "auto") return { ...ON_CPU, notice: `Computing on the CPU: ${tried.join("; ")}.` };
   throw new BackendError(
@@ -65,29 +68,34 @@ export function placeModel(addon: NativeAddon, { gpu = "none", devices, gpuLayer
   );
 }
 
-function automaticOrder(): readonly GpuLibrary[] {
+/** GPU backends that this platform can have, the better one first. */
+export function gpuKinds(): readonly GpuLibrary[] {
   return process.platform === "darwin" ? ["metal"] : ["cuda", "vulkan"];
 }
 
-function devicesOf(addon: NativeAddon, kind: GpuLibrary, tried: string[]): readonly NativeDevice[] {
+/** A GPU backend's devices, its library loaded if need be; without any, why. */
+export interface TriedGpu {
+  readonly backend: string;
+  readonly devices: readonly NativeDevice[];
+  readonly refused: string | null;
+}
+
+export function tryGpu(addon: NativeAddon, kind: GpuLibrary): TriedGpu {
+  const backend = BACKENDS[kind];
   const present = () =>
-    addon
-      .devices()
-      .filter(({ backend, type }) => backend === BACKENDS[kind] && type !== "cpu" && type !== "accelerator");
-  if (present().length > 0) return present();
-  const library = gpuLibrary(kind);
-  if (library === null) {
-    tried.push(`${BACKENDS[kind]}: node-llama-cpp has no such backend installed for this platform`);
-    return [];
+    addon.devices().filter((device) => device.backend === backend && !["cpu", "accelerator"].includes(device.type));
+  const refuse = (refused: string): TriedGpu => ({ backend, devices: [], refused });
+  if (present().length === 0) {
+    const library = gpuLibrary(kind);
+    if (library === null) return refuse("node-llama-cpp has no such backend installed for this platform");
+    try {
+      addon.loadBackend(library);
+    } catch (error) {
+      return refuse(fromNative(error).message.replace(/\.$/, ""));
+    }
   }
-  try {
-    addon.loadBackend(library);
-  } catch (error) {
-    tried.push(`${BACKENDS[kind]}: ${fromNative(error).message.replace(/\.$/, "")}`);
-    return [];
-  }
-  if (present().length === 0) tried.push(`${BACKENDS[kind]}: its driver shows no device`);
-  return present();
+  const devices = present();
+  return devices.length > 0 ? { backend, devices, refused: null } : refuse("its driver shows no device");
 }
 
 function chosenNames(found: readonly NativeDevice[], wanted: readonly string[] | undefined): string[] {

@@ -7,6 +7,11 @@ import type { NativeAddon } from "./types.js";
 
 const NATIVE = fileURLToPath(new URL("../../native/", import.meta.url));
 const BUILD = join(NATIVE, "build");
+// The tests of native code can run on a build with sanitizers.
+const KIND = process.env["LORA_BOUNDARY_ADDON"] === "sanitized" ? "sanitized" : "addon";
+const ADDON = join(BUILD, KIND, "Release", "lora_boundary.node");
+/** Written by the build: where llama.cpp's libraries lie. */
+const FACTS = join(BUILD, "llama-cpp.json");
 const REBUILD = "npm rebuild lora-boundary (in a checkout: npm run build:native)";
 
 interface Toolchain {
@@ -26,26 +31,32 @@ export function loadAddon(): Promise<NativeAddon> {
   return loaded;
 }
 
+/** Whether the addon is there, without loading it. @throws BackendError ADDON_MISSING */
+export async function requireAddonBuilt(): Promise<void> {
+  if (!existsSync(ADDON) || !existsSync(FACTS)) throw await missing();
+}
+
+/** Folder of llama.cpp's libraries, as noted by the build. */
+function librariesFolder(): string {
+  const { libraries } = JSON.parse(readFileSync(FACTS, "utf8")) as { readonly libraries: string };
+  return join(BUILD, libraries);
+}
+
 async function load(): Promise<NativeAddon> {
-  // The tests of native code can run on a build with sanitizers.
-  const build = process.env["LORA_BOUNDARY_ADDON"] === "sanitized" ? "sanitized" : "addon";
-  const addonPath = join(BUILD, build, "Release", "lora_boundary.node");
-  const factsPath = join(BUILD, "llama-cpp.json");
-  if (!existsSync(addonPath) || !existsSync(factsPath)) throw await missing();
-  const { libraries } = JSON.parse(readFileSync(factsPath, "utf8")) as { readonly libraries: string };
-  const folder = join(BUILD, libraries);
+  await requireAddonBuilt();
+  const folder = librariesFolder();
   // Windows has no run path inside a library: it looks for DLLs along PATH.
   if (process.platform === "win32") process.env["PATH"] = `${folder}${delimiter}${process.env["PATH"] ?? ""}`;
   try {
-    const addon = createRequire(import.meta.url)(addonPath) as NativeAddon;
+    const addon = createRequire(import.meta.url)(ADDON) as NativeAddon;
     addon.loadBackends(folder);
     return addon;
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new BackendError(
       "ADDON_FAILED",
-      `The addon ${addonPath} does not load: ${reason}\nIt looks for llama.cpp in ${folder}${existsSync(folder) ? "" : ", which does not exist"}. Build it again: ${REBUILD}.`,
-      { cause, details: { addonPath, folder } },
+      `The addon ${ADDON} does not load: ${reason}\nIt looks for llama.cpp in ${folder}${existsSync(folder) ? "" : ", which does not exist"}. Build it again: ${REBUILD}.`,
+      { cause, details: { addon: ADDON, folder } },
     );
   }
 }
@@ -54,12 +65,11 @@ export type GpuLibrary = "cuda" | "metal" | "vulkan";
 
 /** Path of a GPU backend in node-llama-cpp's package for it, beside that of the CPU libraries; null where it is not there. */
 export function gpuLibrary(kind: GpuLibrary): string | null {
-  const factsPath = join(BUILD, "llama-cpp.json");
-  if (!existsSync(factsPath)) return null;
-  const { libraries } = JSON.parse(readFileSync(factsPath, "utf8")) as { readonly libraries: string };
+  if (!existsSync(FACTS)) return null;
+  const libraries = librariesFolder();
   const platform = `${basename(libraries)}-${kind}`;
   const name = process.platform === "win32" ? `ggml-${kind}.dll` : `libggml-${kind}.so`;
-  const path = join(BUILD, libraries, "../../..", platform, "bins", platform, name);
+  const path = join(libraries, "../../..", platform, "bins", platform, name);
   return existsSync(path) ? path : null;
 }
 

@@ -23,7 +23,9 @@ export interface DoctorFindings {
     /** Bytes. */
     readonly memoryTotal: number;
   };
-  /** Null where the addon does not load. */
+  /** `built`: there, and not loaded because files were to be looked at. */
+  readonly addon: "loaded" | "built" | "missing";
+  /** Null unless the addon was loaded. */
   readonly engine: {
     readonly llamaCpp: string;
     readonly systemInfo: string;
@@ -35,6 +37,8 @@ export interface DoctorFindings {
       readonly memoryFree: number;
       readonly memoryTotal: number;
     }[];
+    /** GPU backends that cannot be used here, and why. */
+    readonly refused: readonly { readonly backend: string; readonly reason: string }[];
   } | null;
   /** Each null where it was not given or cannot be read. */
   readonly model: ModelDescription | null;
@@ -101,6 +105,7 @@ function engineSection({ engine }: DoctorFindings, style: Style): string[] {
     ...engine.devices.map(({ name, description, type, memoryFree, memoryTotal }): Fact => {
       return [printable(name), `${printable(description)} (${type}), ${memoryText(memoryFree, memoryTotal)}`];
     }),
+    ...engine.refused.map(({ backend, reason }): Fact => [backend, `not used: ${printable(reason)}`]),
     ["built for", printable(engine.systemInfo.trim())],
   ]);
 }
@@ -174,14 +179,14 @@ function conclusion(findings: DoctorFindings, style: Style): string[] {
   return wrapped(text, style.width).map((line) => tinted(line, tint, style));
 }
 
-function judged({ engine, model, adapter, pair, samples, problems }: DoctorFindings) {
+function judged({ addon: state, model, adapter, pair, samples, problems }: DoctorFindings) {
   const ofFiles = problems.filter(({ place }) => place !== "engine").length;
   const addon =
-    engine === null ? " Calibrating needs the addon, which does not load; trim and inspect do without." : "";
+    state === "missing" ? " Calibrating needs the addon, which does not load; trim and inspect do without." : "";
   if (ofFiles > 0) return { tint: "red", text: `${plural(ofFiles, "problem")} with the files.${addon}` } as const;
   const files = [model, adapter, samples].filter((file) => file !== null).length;
   if (files === 0) {
-    return engine === null
+    return state === "missing"
       ? ({ tint: "red", text: `Not ready.${addon}` } as const)
       : ({ tint: "green", text: "Ready." } as const);
   }
@@ -189,7 +194,7 @@ function judged({ engine, model, adapter, pair, samples, problems }: DoctorFindi
     pair === null
       ? "The file is sound."
       : `The files fit together${samples === null ? "" : ", and every sample can be read"}.`;
-  return { tint: engine === null ? "yellow" : "green", text: answer + addon } as const;
+  return { tint: state === "missing" ? "yellow" : "green", text: answer + addon } as const;
 }
 
 function memoryText(free: number, total: number): string {

@@ -3,15 +3,23 @@ import { renderDoctor, type DoctorFindings } from "../../src/report/doctor.js";
 import { tooWide } from "../support/report-results.js";
 
 const machine: DoctorFindings = {
-  ...{ schema: "lora-boundary/doctor@1", version: "1.2.3", engine: null, model: null, adapter: null, pair: null },
+  ...{
+    schema: "lora-boundary/doctor@1",
+    version: "1.2.3",
+    addon: "built",
+    engine: null,
+    model: null,
+    adapter: null,
+    pair: null,
+  },
   machine: {
     ...{ platform: "linux", architecture: "x64", node: "20.17.0", threads: 8 },
     ...{ memoryFree: 2 ** 33, memoryTotal: 2 ** 34 },
   },
   ...{ samples: null, problems: [], notices: [] },
 };
-const engine: DoctorFindings["engine"] = {
-  ...{ llamaCpp: "0.5.0", systemInfo: "CPU : AVX2 = 1 | " },
+const engine: NonNullable<DoctorFindings["engine"]> = {
+  ...{ llamaCpp: "0.5.0", systemInfo: "CPU : AVX2 = 1 | ", refused: [] },
   devices: [
     { name: "CPU", description: "Some CPU", type: "cpu", backend: "CPU", memoryFree: 2 ** 33, memoryTotal: 2 ** 34 },
     { name: "GPU0", description: "Some GPU", type: "gpu", backend: "Vulkan", memoryFree: 0, memoryTotal: 0 },
@@ -44,7 +52,7 @@ describe("a machine", () => {
   });
 
   it("without the addon: the advice line by line", () => {
-    const text = renderDoctor({ ...machine, problems: [missing] }, { width: 100 });
+    const text = renderDoctor({ ...machine, addon: "missing", problems: [missing] }, { width: 100 });
     expect(text).toContain("Problems\n  - This needs the addon.\n    Build it: npm rebuild.\n\nNot ready.");
   });
 });
