@@ -45,10 +45,9 @@ export function retentionChart(result: CalibrationResult, style: Style): string[
     });
     const spacer = row === marginRow ? glyphs.line : " ";
     const share = top - (row / (ROWS - 1)) * (top - bottom);
-    const label =
-      row === 0 || row === ROWS - 1 || row === marginRow
-        ? axisLabel(row === marginRow ? 1 - result.margin : share)
-        : "";
+    // Both ends tell the axis; where the margin lies within rounding of one, the end's number is the true one.
+    const isEnd = row === 0 || row === ROWS - 1;
+    const label = isEnd ? axisLabel(share) : row === marginRow ? axisLabel(1 - result.margin) : "";
     return (padded(label, GUTTER - 2, "right") + ` ${glyphs.axis}` + cells.join(spacer.repeat(step - 1))).trimEnd();
   });
   const first = String(shown[0]?.boundary ?? "");
