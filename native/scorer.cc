@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cmath>
 #include <limits>
+#include <system_error>
 #include <thread>
 
 #include "addon_data.h"
@@ -112,7 +113,14 @@ std::vector<double> SumLosses(const ScorerState& state, const float* logits, siz
     }
   };
   std::vector<std::thread> helpers;
-  for (size_t thread = 1; thread < threads; ++thread) helpers.emplace_back(work, thread);
+  helpers.reserve(threads);
+  size_t started = 1;
+  try {
+    for (; started < threads; ++started) helpers.emplace_back(work, started);
+  } catch (const std::system_error&) {
+    // The system has no thread left: this one does the rest. Threads that run must be joined, whatever happens.
+  }
+  for (size_t thread = started; thread < threads; ++thread) work(thread);
   work(0);
   for (std::thread& helper : helpers) helper.join();
 

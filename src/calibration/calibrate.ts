@@ -10,8 +10,8 @@ import type { CalibrationResult } from "../result.js";
 import type { Goal } from "../search/choose.js";
 import { conclude, type Conclusion } from "../search/conclude.js";
 import { exhaustiveSearch, type SearchScorer } from "../search/exhaustive.js";
-import { completeJudgeOptions } from "../search/judge-options.js";
 import type { ScoreTable } from "../search/scores.js";
+import { checkCalibrationOptions } from "./check-options.js";
 import { identify, type FileIdentity } from "./file-identity.js";
 import { planSession, type CalibrationPlan } from "./plan.js";
 
@@ -64,7 +64,7 @@ export async function calibrate(
 ): Promise<CalibrationResult> {
   const start = performance.now();
   const judging = judgeOptions(adapter, options);
-  completeJudgeOptions(judging);
+  checkCalibrationOptions(options);
   const { signal, onProgress } = options;
   await using session = adapter.openSession(samples.samples, options);
   const progress = new ProgressClock(onProgress);
@@ -257,6 +257,7 @@ async function resultOf(
       notices: [...samples.notices, ...(notice === null ? [] : [notice]), ...notices],
       lines: scored.map(({ line }) => line),
     },
+    partial: scored.length < samples.samples.length ? { ofSamples: samples.samples.length } : null,
     objective: "nll",
     strategy: "exhaustive",
     goal: answer.goal,

@@ -7,6 +7,7 @@ import type { Family } from "../lora/candidate.js";
 import { boundaryCandidates, scaleCandidates } from "../search/families.js";
 import { DEFAULT_CONFIDENCE, DEFAULT_MARGIN } from "../search/judge-options.js";
 import { smallestDifference } from "../search/power.js";
+import { checkCalibrationOptions } from "./check-options.js";
 
 /** What a calibration will cost and can show; nothing has been scored. Plain data. */
 export interface CalibrationPlan {
@@ -46,6 +47,7 @@ export interface PlanOptions extends ScoreSessionOptions {
  * @throws MemoryError NOT_ENOUGH_MEMORY, BackendError, CancelledError
  */
 export async function plan(adapter: Adapter, samples: SampleSet, options: PlanOptions = {}): Promise<CalibrationPlan> {
+  checkCalibrationOptions(options);
   await using session = adapter.openSession(samples.samples, options);
   return await planSession(session, adapter, samples, options);
 }

@@ -10,7 +10,7 @@ const SENTENCES: Readonly<Record<NoticeKind, (count: number, detail: string) => 
   tooLong: (count, detail) =>
     `${plural(count, "sample has", "samples have")} more than ${detail} tokens and ${count === 1 ? "was" : "were"} left out.`,
   duplicate: (count) =>
-    `${plural(count, "sample repeats", "samples repeat")} an earlier one; repeats make bounds look narrower than they are. Remove them, or give repeats one \`group\`.`,
+    `${plural(count, "sample repeats", "samples repeat")} an earlier one, token by token; without a \`group\` of ${count === 1 ? "its" : "their"} own, repeats count as one piece of evidence.`,
   straddling: (count) =>
     `in ${plural(count, "sample", "samples")} one token holds the end of the prompt and the start of the completion; it is scored. A space between the two belongs at the start of the completion.`,
   separate: (count) =>

@@ -12,7 +12,11 @@ import { Reservoir } from "./shuffle.js";
 import type { Tokenizer } from "./tokenizer.js";
 
 /** A sample whose group is still the user's own, or null. */
-type Ungrouped = Omit<Sample, "group"> & { readonly group: string | null };
+type Ungrouped = Omit<Sample, "group"> & {
+  readonly group: string | null;
+  /** Index of the sample that this one repeats, token by token. */
+  readonly repeats: number | null;
+};
 
 interface Encoded {
   readonly samples: readonly Ungrouped[];
@@ -36,7 +40,7 @@ async function encodeRows(
   const { maxTokens } = options;
   const encoder = new RowEncoder(tokenizer, options, origin, notices);
   const pacer = new Pacer(options.signal);
-  const seen = new Set<string>();
+  const seen = new Map<string, number>();
   const samples: Ungrouped[] = [];
   let firstTooLong: { readonly line: number; readonly tokens: number } | null = null;
   for (const row of rows) {
@@ -48,9 +52,10 @@ async function encodeRows(
       continue;
     }
     const print = fingerprint({ tokens, scored });
-    if (seen.has(print)) notices.add("duplicate", row.line);
-    seen.add(print);
-    samples.push({ tokens, scored, group: row.group, line: row.line });
+    const repeats = seen.get(print) ?? null;
+    if (repeats === null) seen.set(print, samples.length);
+    else notices.add("duplicate", row.line);
+    samples.push({ tokens, scored, group: row.group, line: row.line, repeats });
   }
   if (samples.length === 0 && firstTooLong !== null) {
     const { line, tokens } = firstTooLong;
@@ -63,14 +68,19 @@ async function encodeRows(
   return { samples, encoder };
 }
 
-/** A sample without a group is a group of its own: named by its index, unless a user's group has that name. */
+/**
+ * A sample without a group is a group of its own: named by its index, unless a user's group has that name. One that
+ * repeats another is in the group of that one: twice the same question is no second piece of evidence.
+ */
 function withGroups(samples: readonly Ungrouped[]): Sample[] {
   const given = new Set(samples.map((sample) => sample.group));
-  return samples.map((sample, index) => {
-    let group = sample.group ?? String(index);
-    while (sample.group === null && given.has(group)) group = `#${group}`;
-    return { ...sample, group };
-  });
+  const named: string[] = [];
+  for (const [index, { group, repeats }] of samples.entries()) {
+    let name = group ?? (repeats === null ? undefined : named[repeats]) ?? String(index);
+    while (group === null && repeats === null && given.has(name)) name = `#${name}`;
+    named.push(name);
+  }
+  return samples.map(({ tokens, scored, line }, index) => ({ tokens, scored, group: named[index] ?? "", line }));
 }
 
 /** Options that had nothing to act on, and a set too small for statistics. */

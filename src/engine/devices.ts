@@ -36,9 +36,10 @@ const BACKENDS = { cuda: "CUDA", vulkan: "Vulkan", metal: "Metal" } as const;
  * Loads what is needed and picks devices.
  *
  * @throws BackendError GPU_MISSING with what was tried, where an explicit choice is not to be had
- * @throws UsageError GPU_RANGE, GPU_LAYERS_RANGE, DEVICE_UNKNOWN
+ * @throws UsageError GPU_RANGE, GPU_LAYERS_RANGE, GPU_NONE, DEVICE_UNKNOWN
  */
-export function placeModel(addon: NativeAddon, { gpu = "none", devices, gpuLayers = -1 }: DeviceOptions): Placement {
+export function placeModel(addon: NativeAddon, options: DeviceOptions): Placement {
+  const { gpu = "none", devices, gpuLayers = -1 } = options;
   if (!GPU_CHOICES.includes(gpu)) {
     throw new UsageError("GPU_RANGE", `Expected one of ${GPU_CHOICES.join(", ")} for \`gpu\` but received ${gpu}.`);
   }
@@ -48,7 +49,13 @@ export function placeModel(addon: NativeAddon, { gpu = "none", devices, gpuLayer
       `Expected an integer from -1 (all) for \`gpuLayers\` but received ${gpuLayers}.`,
     );
   }
-  if (gpu === "none") return ON_CPU;
+  if (gpu === "none") {
+    if ((devices?.length ?? 0) === 0 && (options.gpuLayers ?? 0) <= 0) return ON_CPU;
+    throw new UsageError(
+      "GPU_NONE",
+      "Expected a GPU backend for `gpu` with `devices` or `gpuLayers` but received none: add --gpu auto, or leave them out.",
+    );
+  }
   const tried: string[] = [];
   for (const kind of gpu === "auto" ? gpuKinds() : [gpu]) {
     const { backend, devices: found, refused } = tryGpu(addon, kind);

@@ -24,16 +24,21 @@ export async function nativeJob<Result>(
     control.abort();
   };
   signal?.addEventListener("abort", abort, { once: true });
-  const timer =
-    onProgress === undefined
-      ? undefined
-      : setInterval(() => {
-          onProgress(control.progress());
-        }, PROGRESS_EVERY_MS);
+  const thrown: { error?: unknown } = {};
+  const report = () => {
+    try {
+      onProgress?.(control.progress());
+    } catch (error) {
+      // Thrown in a timer it would end the process: the job is stopped and its promise rejects instead.
+      thrown.error ??= error;
+      control.abort();
+    }
+  };
+  const timer = onProgress === undefined ? undefined : setInterval(report, PROGRESS_EVERY_MS);
   try {
     return await start(control);
   } catch (error) {
-    throw fromNative(error);
+    throw thrown.error instanceof Error ? thrown.error : fromNative(error);
   } finally {
     clearInterval(timer);
     signal?.removeEventListener("abort", abort);

@@ -55,9 +55,7 @@ export class ScoreSession extends Owned {
   ) {
     requireRange("batchTokens", batchTokens, 2, 2 ** 24);
     requireRange("threads", threads, 1, 512);
-    if (samples.length === 0) {
-      throw new UsageError("SAMPLES_EMPTY", "Expected at least one sample for `samples` but received none.");
-    }
+    requireSamples(samples);
     super(owner);
     this.threads = threads;
     this.#source = owner;
@@ -156,9 +154,10 @@ export class ScoreSession extends Owned {
     return this.enqueue(async () => {
       const { addon, model } = this.#handles;
       const strengths = strengthsOf(candidate, this.#source);
-      const exact = await this.#source.exactCopy(signal);
       const written = await nativeJob(addon, () => addon.loadWholeAdapter({ model, path }), { signal });
+      let exact: NativeAdapter | null = null;
       try {
+        exact = await this.#source.exactCopy(signal);
         await this.#open([], signal);
         this.#runner.setBatch(this.#packed.samplesOf(this.batches[0] ?? []));
         await this.#runner.run({ adapter: exact, strengths, logits: "keep" }, signal);
@@ -166,7 +165,7 @@ export class ScoreSession extends Owned {
         return (await this.#runner.run(whole, signal)).maxDifference;
       } finally {
         written.dispose();
-        exact.dispose();
+        exact?.dispose();
       }
     });
   }
@@ -234,6 +233,21 @@ export class ScoreSession extends Owned {
       return index;
     });
     return { vectors, vectorOf };
+  }
+}
+
+/** `readSamples` makes only such; samples made by hand are checked here. */
+function requireSamples(samples: readonly Sample[]): void {
+  if (samples.length === 0) {
+    throw new UsageError("SAMPLES_EMPTY", "Expected at least one sample for `samples` but received none.");
+  }
+  for (const [index, { tokens, scored }] of samples.entries()) {
+    if (tokens.length === scored.length && scored[0] === 0 && scored.includes(1)) continue;
+    throw new UsageError(
+      "SAMPLE_SHAPE",
+      `Expected \`tokens\` and \`scored\` of one length, with a scored token that is not the first, but sample ${index} has ${tokens.length} tokens and ${scored.length} marks, ${scored.filter((mark) => mark === 1).length} of them scored.`,
+      { details: { sample: index } },
+    );
   }
 }
 

@@ -14,6 +14,7 @@ export function renderCalibration(result: CalibrationResult, options: RenderOpti
   const style = styleOf(options);
   const prose = (text: string, indent = ""): string[] => wrapped(text, style.width, indent);
   const sections: string[][] = [
+    prose(partialSentence(result)),
     curveTable(result, style),
     retentionChart(result, style),
     prose(boundsSentence(result)),
@@ -28,6 +29,14 @@ export function renderCalibration(result: CalibrationResult, options: RenderOpti
     .filter((lines) => lines.length > 0)
     .map((lines) => lines.join("\n"))
     .join("\n\n");
+}
+
+function partialSentence({ partial, data }: CalibrationResult): string {
+  if (partial === null) return "";
+  return (
+    `Known so far, from ${count(data.samples)} of ${plural(partial.ofSamples, "sample")}: the run was cancelled. The longest ` +
+    "samples come first, so these are no random choice, and what is said of them may not hold for all."
+  );
 }
 
 type Prose = (text: string, indent?: string) => string[];

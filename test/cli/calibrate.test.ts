@@ -1,9 +1,10 @@
+import { spawn } from "node:child_process";
 import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
 import type { CalibrationResult } from "../../src/result.js";
-import { DEMO, ended, run, start, type Ended } from "../support/cli-process.js";
+import { DEMO, ended, MAIN, run, start, type Ended } from "../support/cli-process.js";
 import { jsonl, useFolder } from "../support/data-files.js";
 
 const folder = useFolder();
@@ -76,6 +77,20 @@ describe("the main job", () => {
     const { code, stdout } = await calibrate(...FILES, "--threads", "1", "--limit", "9", "--json", "-");
     expect([0, 1]).toContain(code);
     expect((JSON.parse(stdout) as CalibrationResult).data.samples).toBe(9);
+  });
+});
+
+describe.skipIf(process.platform === "win32")("a target that cannot be filled", () => {
+  it("the result is told all the same, then the error: exit 5, nothing half-written", async () => {
+    const command = ["calibrate", ...FILES, ...QUICK, "--margin", "0.1", "-o", "full.gguf", "--json", "-"];
+    // No file may grow beyond 100 KiB.
+    const args = ["-c", 'ulimit -f 100; exec "$@"', "sh", process.execPath, MAIN, ...command];
+    const { code, stdout, stderr } = await ended(spawn("bash", args, { cwd: folder.path }));
+    expect(code).toBe(5);
+    expect(stderr).toContain("the disk is full");
+    const result = JSON.parse(stdout) as CalibrationResult;
+    expect({ output: result.output, chosen: result.selected !== null }).toEqual({ output: null, chosen: true });
+    expect((await readdir(folder.path)).filter((name) => name.includes("full.gguf"))).toEqual([]);
   });
 });
 

@@ -154,11 +154,23 @@ describe("what help, inspect and trim need", () => {
 
   it("no addon: the module that loads it is not even read", async () => {
     const main = await copiedProgram(join(folder.path, "no-addon"), {
-      "native/binding.js": "throw new Error('the addon was asked for'); export const loadAddon = 0;",
+      "native/binding.js":
+        "throw new Error('the addon was asked for'); export const loadAddon = 0, gpuLibrary = 0, requireAddonBuilt = 0;",
     });
     for (const args of commands(join(folder.path, "a.gguf"))) {
       expect(await run(args, { main })).toMatchObject({ code: 0, stderr: "" });
     }
+    expect((await run(["doctor"], { main })).stderr).toContain("the addon was asked for");
+  });
+
+  it("doctor on files: whether the addon is there, without loading it", async () => {
+    const main = await copiedProgram(join(folder.path, "not-loaded"), {
+      "native/binding.js":
+        "export const loadAddon = () => { throw new Error('the addon was asked for'); };" +
+        "export const gpuLibrary = () => null, requireAddonBuilt = async () => undefined;",
+    });
+    const { code, stdout } = await run(["doctor", join(folder.path, "a.gguf"), "--json"], { main });
+    expect({ code, ...(JSON.parse(stdout) as object) }).toMatchObject({ code: 0, addon: "built", engine: null });
     expect((await run(["doctor"], { main })).stderr).toContain("the addon was asked for");
   });
 

@@ -37,6 +37,7 @@ export function resultOf(
       notices: [],
       lines: table.groups.map((_, sample) => sample + 1),
     },
+    partial: null,
     objective: "nll",
     strategy: "exhaustive",
     ...answer,

@@ -16,6 +16,7 @@ import { requireTarget } from "../../gguf/target-file.js";
 import { renderPlan, type PlanView } from "../../report/plan.js";
 import { renderShownSample } from "../../report/shown-sample.js";
 import { renderCalibration } from "../../report/terminal.js";
+import { printable } from "../../report/text.js";
 import type { CalibrationResult } from "../../result.js";
 import { CONTROL_SCALES } from "../../search/families.js";
 import type { CommandContext } from "../context.js";
@@ -151,6 +152,8 @@ export async function run(args: readonly string[], flags: CalibrateFlags, contex
   });
   if (model.placement.notice !== null) context.stderr(model.placement.notice);
   const samples = await readSamples(samplesPath, model, reading);
+  // Before hours are spent on a wrong template, not after.
+  for (const notice of samples.notices) context.stderr(`Notice: ${printable(notice)}`);
   if (flags.showSample !== undefined) {
     context.stdout(showSample(samples, flags.showSample, model, context));
     return 0;
@@ -184,13 +187,22 @@ export async function run(args: readonly string[], flags: CalibrateFlags, contex
     });
   } catch (error) {
     progress.done();
-    if (error instanceof CancelledError) await showPartial(error, samples, json, context);
+    if (error instanceof CancelledError) await showPartial(error, json, context);
     throw error;
   }
-  if (output !== undefined && result.selected !== null)
-    result = await write(adapter, samples, result, output, flags, context);
+  let failure: Error | null = null;
+  if (output !== undefined && result.selected !== null) {
+    try {
+      result = await write(adapter, samples, result, output, flags, context);
+    } catch (error) {
+      if (!(error instanceof Error)) throw error;
+      // What took an hour to find is told all the same; the failure follows.
+      failure = error;
+    }
+  }
   progress.done();
   await deliver(result, () => renderCalibration(result, context.style), json, context);
+  if (failure !== null) throw failure;
   if (!result.gate.passed && !result.gate.forced) {
     throw new InputError(
       result.gate.failure === "no-gain" ? "GATE_NO_GAIN" : "GATE_TOO_FEW",
@@ -299,14 +311,13 @@ function showSample(
 }
 
 /** What is known when Ctrl-C comes; the error itself goes on to the exit code. */
-async function showPartial(error: CancelledError, samples: SampleSet, json: JsonRequest, context: CommandContext) {
+async function showPartial(error: CancelledError, json: JsonRequest, context: CommandContext) {
   const partial = error.details["partial"] as CalibrationResult | null | undefined;
   if (partial == null) {
     context.stderr("Nothing is known yet: fewer than two samples were complete.");
     return;
   }
-  const known = `Known so far, from ${partial.data.samples} of ${samples.samples.length} samples (the longest come first):`;
-  await deliver(partial, () => `${known}\n\n${renderCalibration(partial, context.style)}`, json, context);
+  await deliver(partial, () => renderCalibration(partial, context.style), json, context);
 }
 
 async function write(

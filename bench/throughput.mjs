@@ -1,0 +1,106 @@
+import { execFileSync, spawnSync } from "node:child_process";
+import { existsSync, mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { boundaryCandidates, loadModel, readSamples } from "../dist/index.js";
+import { nodeLlamaCpp } from "../native/llama-cpp.mjs";
+
+const here = (path) => fileURLToPath(new URL(path, import.meta.url));
+const shared = here("../../shared/models/smollm2-135m/");
+
+/**
+ * Layer-token throughput of an exhaustive boundary search of one batch against llama-bench's prompt processing of as many
+ * tokens, same model and threads, in turn. llama-bench is built once from the sources that node-llama-cpp carries, which
+ * takes some minutes; --llama-bench PATH uses another build.
+ * Options: --model, --adapter, --samples (default: SmolLM2-135M in ../shared, else the demo), --rounds N (default 3),
+ * --threads N (default 2).
+ */
+export async function run({ json, args }) {
+  const real = existsSync(shared);
+  const { values } = parseArgs({
+    args,
+    options: {
+      model: {
+        type: "string",
+        default: real ? `${shared}SmolLM2-135M-Instruct.Q4_1.gguf` : here("../models/demo-base.gguf"),
+      },
+      adapter: { type: "string", default: real ? `${shared}e2e.lora.gguf` : here("../models/demo-adapter.gguf") },
+      samples: { type: "string", default: real ? `${shared}e2e.samples.jsonl` : here("../models/demo-samples.jsonl") },
+      rounds: { type: "string", default: "3" },
+      threads: { type: "string", default: "2" },
+      "llama-bench": { type: "string" },
+    },
+  });
+  const say = json ? () => undefined : (line) => console.log(line);
+  const llamaBench = values["llama-bench"] ?? buildLlamaBench(say);
+  const threads = Number(values.threads);
+  const model = await loadModel(values.model);
+  const adapter = await model.loadAdapter(values.adapter);
+  const { samples } = await readSamples(values.samples, model);
+  const candidates = boundaryCandidates(model.layers, adapter.file.layers);
+  const session = adapter.openSession(fillingOneBatch(samples, 512), { threads });
+  const { passes } = session.cost(candidates);
+  // The first search also reads the weights and checks itself.
+  await session.score(candidates);
+
+  const ratios = [];
+  for (let round = 0; round < Number(values.rounds); round++) {
+    const theirs = promptTokensPerSecond(llamaBench, values.model, session.tokens, threads);
+    const start = performance.now();
+    await session.score(candidates);
+    const ours = (passes * session.tokens) / ((performance.now() - start) / 1000);
+    ratios.push(ours / theirs);
+    say(
+      `round ${round + 1}: search ${ours.toFixed(0)} tokens/s through all layers, llama-bench pp${session.tokens} ${theirs.toFixed(0)} tokens/s, ratio ${ratios.at(-1).toFixed(2)}`,
+    );
+  }
+  await model.dispose();
+  const throughputRatio = ratios.toSorted((a, b) => a - b)[ratios.length >> 1];
+  say(`median ratio ${throughputRatio.toFixed(2)} (must be at least 0.95)`);
+  return { throughputRatio, ratios, tokens: session.tokens, passes };
+}
+
+/** Samples from the first on, as long as they fit into one batch. */
+function fillingOneBatch(samples, budget) {
+  let room = budget;
+  return samples.filter(({ tokens }) => {
+    if (tokens.length - 1 > room) return false;
+    room -= tokens.length - 1;
+    return true;
+  });
+}
+
+function promptTokensPerSecond(program, model, tokens, threads) {
+  const options = ["-m", model, "-p", tokens, "-n", 0, "-b", tokens, "-ub", tokens, "-t", threads, "-ngl", 0, "-r", 3];
+  const output = execFileSync(program, [...options.map(String), "-o", "json"], {
+    encoding: "utf8",
+    stdio: ["ignore", "pipe", "ignore"],
+  });
+  return JSON.parse(output)[0].avg_ts;
+}
+
+function buildLlamaBench(say) {
+  const root = here("../native/build/llama-bench");
+  const program = join(root, "build", "bin", process.platform === "win32" ? "llama-bench.exe" : "llama-bench");
+  if (existsSync(program)) return program;
+  say("building llama-bench from the sources of node-llama-cpp, once: some minutes");
+  const source = join(root, "source");
+  mkdirSync(source, { recursive: true });
+  const bundle = join(nodeLlamaCpp().folder, "llama", "gitRelease.bundle");
+  const build = join(root, "build");
+  const off = ["LLAMA_CURL", "LLAMA_BUILD_TESTS", "LLAMA_BUILD_EXAMPLES", "LLAMA_BUILD_SERVER"].map(
+    (name) => `-D${name}=OFF`,
+  );
+  for (const [command, ...rest] of [
+    ["git", "init", "--quiet"],
+    ["git", "fetch", "--quiet", bundle, "HEAD"],
+    ["git", "checkout", "--quiet", "FETCH_HEAD", "--", "."],
+    ["cmake", "-S", source, "-B", build, "-DCMAKE_BUILD_TYPE=Release", ...off],
+    ["cmake", "--build", build, "--config", "Release", "--target", "llama-bench", "--parallel"],
+  ]) {
+    const { status, stderr } = spawnSync(command, rest, { cwd: source, encoding: "utf8", maxBuffer: 2 ** 28 });
+    if (status !== 0) throw new Error(`${command} failed: ${stderr.slice(-2000)}`);
+  }
+  return program;
+}
