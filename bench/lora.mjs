@@ -1,10 +1,7 @@
-import { existsSync } from "node:fs";
-import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { boundaryCandidates, loadModel, readSamples } from "../dist/index.js";
-
-const here = (path) => fileURLToPath(new URL(path, import.meta.url));
-const shared = here("../../shared/models/smollm2-135m/");
+import { timed } from "./support/timing.mjs";
+import { TRIO_OPTIONS } from "./support/trio.mjs";
 
 /**
  * What an adapter adds to a pass of its base model, with the ranks of its file and padded for the CPU, in turn.
@@ -12,16 +9,10 @@ const shared = here("../../shared/models/smollm2-135m/");
  * 5), --rounds N (default 5), --threads N.
  */
 export async function run({ json, args }) {
-  const real = existsSync(shared);
   const { values } = parseArgs({
     args,
     options: {
-      model: {
-        type: "string",
-        default: real ? `${shared}SmolLM2-135M-Instruct.Q4_1.gguf` : here("../models/demo-base.gguf"),
-      },
-      adapter: { type: "string", default: real ? `${shared}e2e.lora.gguf` : here("../models/demo-adapter.gguf") },
-      samples: { type: "string", default: real ? `${shared}e2e.samples.jsonl` : here("../models/demo-samples.jsonl") },
+      ...TRIO_OPTIONS,
       limit: { type: "string", default: "5" },
       rounds: { type: "string", default: "5" },
       threads: { type: "string" },
@@ -45,9 +36,7 @@ export async function run({ json, args }) {
   for (const { work } of kinds) await work();
   for (let round = 0; round < Number(values.rounds); round++) {
     for (const [index, { work }] of kinds.entries()) {
-      const start = performance.now();
-      await work();
-      seconds[index].push((performance.now() - start) / 1000);
+      seconds[index].push((await timed(work)).seconds);
     }
     say(
       `round ${round + 1}: ${kinds.map(({ name }, index) => `${name} ${seconds[index].at(-1).toFixed(3)} s`).join(", ")}`,

@@ -1,14 +1,13 @@
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
-import { fileURLToPath } from "node:url";
+import { readFileSync, writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { totalBytes } from "../dist/engine/memory-estimate.js";
 import { boundaryCandidates, loadModel, readSamples } from "../dist/index.js";
+import { median, timed } from "./support/timing.mjs";
+import { TRIO_OPTIONS } from "./support/trio.mjs";
 
 const MEBIBYTE = 1024 * 1024;
-const here = (path) => fileURLToPath(new URL(path, import.meta.url));
-const shared = here("../../shared/models/smollm2-135m/");
 
 /**
  * The exhaustive boundary search against plain runs of every boundary, by the same addon in the same packing, in turn.
@@ -16,16 +15,10 @@ const shared = here("../../shared/models/smollm2-135m/");
  * 12), --rounds N (default 3), --threads N, --batch-tokens N.
  */
 export async function run({ json, args }) {
-  const real = existsSync(shared);
   const { values } = parseArgs({
     args,
     options: {
-      model: {
-        type: "string",
-        default: real ? `${shared}SmolLM2-135M-Instruct.Q4_1.gguf` : here("../models/demo-base.gguf"),
-      },
-      adapter: { type: "string", default: real ? `${shared}e2e.lora.gguf` : here("../models/demo-adapter.gguf") },
-      samples: { type: "string", default: real ? `${shared}e2e.samples.jsonl` : here("../models/demo-samples.jsonl") },
+      ...TRIO_OPTIONS,
       limit: { type: "string", default: "12" },
       rounds: { type: "string", default: "3" },
       threads: { type: "string" },
@@ -96,12 +89,6 @@ export async function run({ json, args }) {
   };
 }
 
-async function timed(work) {
-  const start = performance.now();
-  const value = await work();
-  return { value, seconds: (performance.now() - start) / 1000 };
-}
-
 /** The model file is mapped: its pages count as ours once they are read, and belong to the model, not to the search. */
 async function touchWeights(adapter, samples) {
   const shortest = samples.toSorted((a, b) => a.tokens.length - b.tokens.length)[0];
@@ -129,10 +116,4 @@ class PeakMemory {
 
 function statusKiB(field) {
   return Number(new RegExp(`^${field}:\\s+(\\d+) kB`, "m").exec(readFileSync("/proc/self/status", "utf8"))?.[1]);
-}
-
-function median(numbers) {
-  const sorted = numbers.toSorted((first, second) => first - second);
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
 }

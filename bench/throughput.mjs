@@ -5,9 +5,10 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { boundaryCandidates, loadModel, readSamples } from "../dist/index.js";
 import { nodeLlamaCpp } from "../native/llama-cpp.mjs";
+import { median, timed } from "./support/timing.mjs";
+import { TRIO_OPTIONS } from "./support/trio.mjs";
 
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
-const shared = here("../../shared/models/smollm2-135m/");
 
 /**
  * Layer-token throughput of an exhaustive boundary search of one batch against llama-bench's prompt processing of as many
@@ -17,16 +18,10 @@ const shared = here("../../shared/models/smollm2-135m/");
  * --threads N (default 2).
  */
 export async function run({ json, args }) {
-  const real = existsSync(shared);
   const { values } = parseArgs({
     args,
     options: {
-      model: {
-        type: "string",
-        default: real ? `${shared}SmolLM2-135M-Instruct.Q4_1.gguf` : here("../models/demo-base.gguf"),
-      },
-      adapter: { type: "string", default: real ? `${shared}e2e.lora.gguf` : here("../models/demo-adapter.gguf") },
-      samples: { type: "string", default: real ? `${shared}e2e.samples.jsonl` : here("../models/demo-samples.jsonl") },
+      ...TRIO_OPTIONS,
       rounds: { type: "string", default: "3" },
       threads: { type: "string", default: "2" },
       "llama-bench": { type: "string" },
@@ -47,16 +42,15 @@ export async function run({ json, args }) {
   const ratios = [];
   for (let round = 0; round < Number(values.rounds); round++) {
     const theirs = promptTokensPerSecond(llamaBench, values.model, session.tokens, threads);
-    const start = performance.now();
-    await session.score(candidates);
-    const ours = (passes * session.tokens) / ((performance.now() - start) / 1000);
+    const { seconds } = await timed(() => session.score(candidates));
+    const ours = (passes * session.tokens) / seconds;
     ratios.push(ours / theirs);
     say(
       `round ${round + 1}: search ${ours.toFixed(0)} tokens/s through all layers, llama-bench pp${session.tokens} ${theirs.toFixed(0)} tokens/s, ratio ${ratios.at(-1).toFixed(2)}`,
     );
   }
   await model.dispose();
-  const throughputRatio = ratios.toSorted((a, b) => a - b)[ratios.length >> 1];
+  const throughputRatio = median(ratios);
   say(`median ratio ${throughputRatio.toFixed(2)} (must be at least 0.95)`);
   return { throughputRatio, ratios, tokens: session.tokens, passes };
 }

@@ -3,8 +3,8 @@ import { once } from "node:events";
 import { mkdtemp, open, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { performance } from "node:perf_hooks";
 import { parseArgs } from "node:util";
+import { median, timed } from "./support/timing.mjs";
 
 const MEBIBYTE = 1024 * 1024;
 const LAYERS = 32;
@@ -44,12 +44,12 @@ export async function run({ json, args }) {
     const trim = async () => {
       await rm(trimmed, { force: true });
       await settle(folder);
-      return timed(() => writeAdapter(source, selection, trimmed));
+      return (await timed(() => writeAdapter(source, selection, trimmed))).seconds;
     };
     const copy = async () => {
       await rm(copied, { force: true });
       await settle(folder);
-      return timed(() => copyAndSync(trimmed, copied));
+      return (await timed(() => copyAndSync(trimmed, copied))).seconds;
     };
 
     await trim();
@@ -77,12 +77,6 @@ export async function run({ json, args }) {
   }
 }
 
-async function timed(work) {
-  const start = performance.now();
-  await work();
-  return (performance.now() - start) / 1000;
-}
-
 async function copyAndSync(from, to) {
   const [code] = await once(spawn("cp", [from, to], { stdio: "ignore" }), "exit");
   if (code !== 0) throw new Error(`cp ended with ${code}`);
@@ -96,12 +90,6 @@ async function settle(folder) {
   const handle = await open(folder, "r");
   await handle.sync();
   await handle.close();
-}
-
-function median(numbers) {
-  const sorted = numbers.toSorted((first, second) => first - second);
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
 }
 
 /** An adapter of about `bytes`: 32 layers with 8 square pairs each, F32, numbers without a pattern. */

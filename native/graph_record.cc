@@ -32,8 +32,6 @@ bool OnlyRelabels(ggml_op op) {
          op == GGML_OP_NONE;
 }
 
-const ggml_tensor* Root(const ggml_tensor* tensor) { return tensor->view_src != nullptr ? tensor->view_src : tensor; }
-
 // A graph split over devices is fed through copies named BACKEND#NAME#N: for dependency they are the same tensor.
 std::string NameOfCopied(const std::string& name) {
   const size_t start = name.find('#');

@@ -9,6 +9,11 @@
 
 // What one graph of llama.cpp looks like, noted once without computing it, and where it can be cut between layers.
 
+// The tensor that owns the memory; ggml points every view straight at it.
+inline const ggml_tensor* Root(const ggml_tensor* tensor) {
+  return tensor->view_src != nullptr ? tensor->view_src : tensor;
+}
+
 // One node, in the order of execution.
 struct GraphNode {
   std::string name;

@@ -8,8 +8,6 @@
 
 namespace {
 
-const ggml_tensor* Root(const ggml_tensor* tensor) { return tensor->view_src != nullptr ? tensor->view_src : tensor; }
-
 double Now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
 }  // namespace

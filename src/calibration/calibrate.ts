@@ -1,4 +1,4 @@
-import type { Sample, SampleSet } from "../data/sample.js";
+import { scoredCount, type Sample, type SampleSet } from "../data/sample.js";
 import type { Adapter } from "../engine/adapter.js";
 import { engineFacts } from "../engine/backend.js";
 import type { ScoreSession } from "../engine/score-session.js";
@@ -156,7 +156,7 @@ class PartialScores {
 }
 
 function scoredTokensOf(samples: readonly Sample[]): Int32Array {
-  return Int32Array.from(samples, ({ scored }) => scored.reduce((sum, mark) => sum + mark, 0));
+  return Int32Array.from(samples, scoredCount);
 }
 
 function searchScorer(

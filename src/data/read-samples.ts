@@ -7,7 +7,7 @@ import { place, type Origin } from "./origin.js";
 import { Pacer } from "./pacer.js";
 import { readRows, type ReadRowsResult } from "./read-rows.js";
 import { parseRow, type Row } from "./rows.js";
-import type { Sample, SampleSet } from "./sample.js";
+import { scoredCount, type Sample, type SampleSet } from "./sample.js";
 import { Reservoir } from "./shuffle.js";
 import type { Tokenizer } from "./tokenizer.js";
 
@@ -142,7 +142,7 @@ export async function readSamples(
   const notices = new Notices();
   const { samples: ungrouped, encoder } = await encodeRows(rows, read.origin, tokenizer, checked, notices);
   const samples = withGroups(ungrouped);
-  const scoredTokens = samples.reduce((sum, { scored }) => sum + scored.reduce((count, mark) => count + mark, 0), 0);
+  const scoredTokens = samples.reduce((sum, sample) => sum + scoredCount(sample), 0);
   const allTokens = samples.reduce((sum, { tokens }) => sum + tokens.length, 0);
   const { template } = encoder;
   return {

@@ -13,6 +13,11 @@ export interface Sample {
   readonly line: number;
 }
 
+/** How many of a sample's tokens are scored. */
+export function scoredCount({ scored }: Pick<Sample, "scored">): number {
+  return scored.reduce((count, mark) => count + mark, 0);
+}
+
 /** A checked, tokenised data set and the facts a result file records of it. */
 export interface SampleSet {
   readonly samples: readonly Sample[];

@@ -1,4 +1,4 @@
-import type { Sample } from "../data/sample.js";
+import { scoredCount, type Sample } from "../data/sample.js";
 import type { NativeShape } from "../native/types.js";
 import { packBatches, type Batch } from "./pack-batches.js";
 
@@ -20,7 +20,7 @@ export class PackedSamples {
     this.batchTokens = lengths.reduce((most, length) => Math.max(most, length), batchTokens);
     this.batches = packBatches(lengths, this.batchTokens);
     this.tokens = lengths.reduce((sum, length) => sum + length, 0);
-    this.scored = Int32Array.from(samples, ({ scored }) => scored.reduce((sum, mark) => sum + mark, 0));
+    this.scored = Int32Array.from(samples, scoredCount);
   }
 
   samplesOf(batch: Batch): Sample[] {

@@ -1,29 +1,13 @@
+import type { CalibrationPlan } from "../calibration/plan.js";
 import { byteSize, count, duration, percent, plural } from "./numbers.js";
 import { styleOf, wrapped, type RenderOptions } from "./text.js";
 
 /** What is known before anything runs. */
-export interface PlanView {
-  readonly samples: number;
-  /** Independent samples: groups count once. */
-  readonly independentSamples: number;
-  readonly scoredTokens: number;
-  readonly promptTokens: number;
-  readonly candidates: number;
-  /** Layer-token evaluations / (L x tokens of all samples). */
-  readonly passes: number;
-  readonly naivePasses: number;
-  /** Passes that are added where a cut would be called better; 0 where the controls are in `passes`. */
-  readonly controlPasses: number;
-  /** Null where the speed of this machine is not known yet. */
-  readonly seconds: number | null;
+export interface PlanView extends Omit<CalibrationPlan, "memory"> {
   /** Bytes beyond the model, by what they are for: kept states, logits, context. In the order to show. */
   readonly memory: readonly { readonly name: string; readonly bytes: number }[];
-  /** Smallest difference these samples can show, as a share of the adapter's gain; null: they show nothing. */
-  readonly smallestShare: number | null;
   /** The same in nats, where a spread has been measured. */
   readonly smallestNats: number | null;
-  /** Share of the gain that may be lost. */
-  readonly margin: number;
 }
 
 /** The estimate before a run, one fact per line. Pure; ends without a line break. */
