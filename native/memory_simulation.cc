@@ -2,17 +2,19 @@
 
 #include <cstdlib>
 #include <limits>
+#include <memory>
 #include <sstream>
 #include <string>
 
 #include "addon_data.h"
 #include "arguments.h"
 #include "backends.h"
+#include "context_shape.h"
+#include "graph_loss.h"
 #include "handles.h"
 #include "log_lines.h"
 #include "native_error.h"
 #include "promise_worker.h"
-#include "scorer.h"
 
 namespace {
 
@@ -52,7 +54,14 @@ SimulatedMemory Simulate(const std::string& path, int32_t gpu_layers, const std:
   const ModelHandle model(llama_model_load_from_file(path.c_str(), parameters), ModelDeleter());
   if (job.aborted) throw NativeError("CANCELLED", "Cancelled.");
   if (!model) throw NativeError("MODEL_LOAD", "llama.cpp could not read " + path);
-  const ContextHandle context(llama_init_from_model(model.get(), ContextParameters(shape)));
+  llama_context_params layout = ContextParameters(shape);
+  std::unique_ptr<GraphLoss> loss;
+  if (shape.loss_in_graph) {
+    loss = std::make_unique<GraphLoss>(shape.max_sequences);
+    layout.samplers = loss->configs().data();
+    layout.n_samplers = loss->configs().size();
+  }
+  const ContextHandle context(llama_init_from_model(model.get(), layout));
   if (!context) throw NativeError("CONTEXT", "llama.cpp could not lay out a context");
   return ReadSizes(log.text());
 }

@@ -1,5 +1,6 @@
 #include "token_loss.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 
@@ -70,8 +71,10 @@ LORA_BOUNDARY_CLONES double SumOfExponentials(const float* x, size_t n, float ma
 
 }  // namespace
 
-double TokenLoss(const float* logits, size_t vocabulary, int32_t target) {
+TokenScore ScoreToken(const float* logits, size_t vocabulary, int32_t target) {
   const float maximum = RowMaximum(logits, vocabulary);
   const double sum = SumOfExponentials(logits, vocabulary, maximum);
-  return std::log(sum) + static_cast<double>(maximum) - static_cast<double>(logits[target]);
+  const float own = logits[target];
+  const bool correct = own == maximum && std::find(logits, logits + target, maximum) == logits + target;
+  return {std::log(sum) + static_cast<double>(maximum) - static_cast<double>(own), correct};
 }

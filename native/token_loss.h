@@ -3,6 +3,10 @@
 #include <cstddef>
 #include <cstdint>
 
-// Negative log-likelihood of one token under one row of logits, natural log: log(sum(exp(x - max))) + max - x[target].
-// Sums are double. Not finite where the logits are not.
-double TokenLoss(const float* logits, size_t vocabulary, int32_t target);
+struct TokenScore {
+  double loss;   // negative log-likelihood, natural log: log(sum(exp(x - max))) + max - x[target]
+  bool correct;  // the token is the most likely one; among equals the lowest id is
+};
+
+// Of one token under one row of logits. Sums are double. The loss is not finite where the logits are not.
+TokenScore ScoreToken(const float* logits, size_t vocabulary, int32_t target);

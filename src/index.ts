@@ -8,6 +8,7 @@ export type { ReadSamplesOptions } from "./data/options.js";
 export type { Sample, SampleSet } from "./data/sample.js";
 export type { Tokenizer } from "./data/tokenizer.js";
 export type { Adapter, LoadAdapterOptions } from "./engine/adapter.js";
+export type { CacheType, ContextChoice, ContextOptions, FlashAttention, LossPlace } from "./engine/context-options.js";
 export { engineFacts, type EngineFacts } from "./engine/backend.js";
 export { GPU_CHOICES, type DeviceOptions, type Gpu, type Placement } from "./engine/devices.js";
 export { loadModel, type LoadModelOptions, type Model } from "./engine/model.js";

@@ -164,6 +164,12 @@ export interface CalibrationResult {
      */
     readonly replay: "exact" | "close" | "plain";
     readonly batchTokens: number;
+    /** Where the loss was computed: on the device behind the logits, or on the host in double. */
+    readonly loss: "graph" | "host";
+    readonly flashAttention: "auto" | "on" | "off";
+    /** Types of the KV cache, as llama.cpp names them. */
+    readonly cacheTypeK: string;
+    readonly cacheTypeV: string;
   };
   readonly cost: {
     /** Layer-token evaluations divided by (L x tokens of all samples). */

@@ -221,7 +221,8 @@ async function resultOf(
   const { judgement, ...answer } = outcome;
   const { file } = adapter.model;
   const scoredTokens = scoredTokensOf(scored).reduce((sum, count) => sum + count, 0);
-  const { passes, naivePasses, replay, noiseFloor, notices } = session.facts;
+  const { passes, naivePasses, replay, loss, noiseFloor, notices } = session.facts;
+  const { flashAttention, keyType, valueType } = session.context;
   const { backend, notice } = adapter.model.placement;
   const { llamaCpp } = await engineFacts();
   return {
@@ -277,6 +278,10 @@ async function resultOf(
       threads: session.threads,
       replay: replay ?? "exact",
       batchTokens: session.batchTokens,
+      loss: loss ?? "host",
+      flashAttention,
+      cacheTypeK: keyType,
+      cacheTypeV: valueType,
     },
     cost: {
       passes,

@@ -2,11 +2,12 @@ import type { Sample } from "../data/sample.js";
 import { UsageError } from "../errors.js";
 import type { AdapterFile } from "../lora/adapter-file.js";
 import type { Candidate, NamedScales } from "../lora/candidate.js";
-import type { NativeAdapter, NativeMemory, NativeModelFacts } from "../native/types.js";
+import type { NativeAdapter, NativeMemory, NativeModelFacts, NativeShape } from "../native/types.js";
 import { defaultThreads } from "./backend.js";
 import { BatchRunner, type NativeHandles } from "./batch-runner.js";
 import { BatchScorer, selfChecks } from "./batch-scorer.js";
 import { strengthsOf } from "./candidate-strengths.js";
+import { contextChoice, type ContextChoice } from "./context-options.js";
 import type { Placement } from "./devices.js";
 import { Owned } from "./lifetime.js";
 import { estimateMemory, requireMemory, type MemoryEstimate } from "./memory-estimate.js";
@@ -39,6 +40,7 @@ export class ScoreSession extends Owned {
   readonly #source: SessionSource;
   readonly #handles: NativeHandles;
   readonly #packed: PackedSamples;
+  readonly #shape: NativeShape;
   readonly #runner: BatchRunner;
   readonly #scorer: BatchScorer;
   #simulated: NativeMemory | null = null;
@@ -51,18 +53,27 @@ export class ScoreSession extends Owned {
     owner: Owned & SessionSource,
     handles: NativeHandles,
     samples: readonly Sample[],
-    { batchTokens = 512, threads = defaultThreads() }: ScoreSessionOptions,
+    options: ScoreSessionOptions,
   ) {
+    const { batchTokens = 512, threads = defaultThreads() } = options;
     requireRange("batchTokens", batchTokens, 2, 2 ** 24);
     requireRange("threads", threads, 1, 512);
     requireSamples(samples);
+    const choice = contextChoice(options, owner.model.placement, owner.model.layers);
     super(owner);
     this.threads = threads;
     this.#source = owner;
     this.#handles = handles;
     this.#packed = new PackedSamples(samples, batchTokens);
-    this.#runner = new BatchRunner(handles, this.#packed.shape(threads));
+    this.#shape = { ...this.#packed.shape(), threads, ...choice };
+    this.#runner = new BatchRunner(handles, this.#shape);
     this.#scorer = new BatchScorer(this.#runner, owner.model.layers, owner.model.placement.backend === "CPU");
+  }
+
+  /** What llama.cpp was asked for; part of what makes scores comparable. */
+  get context(): ContextChoice {
+    const { lossInGraph, flashAttention, keyType, valueType } = this.#shape;
+    return { lossInGraph, flashAttention, keyType, valueType };
   }
 
   get batches(): readonly Batch[] {
@@ -79,10 +90,11 @@ export class ScoreSession extends Owned {
   }
 
   get facts(): SessionFacts {
-    const { nativeSeconds, copySeconds } = this.#runner;
-    const { replay, noiseFloor, borders, notices } = this.#scorer;
+    const { nativeSeconds, copySeconds, loss } = this.#runner;
+    const { replay, noiseFloor, borders } = this.#scorer;
+    const notices = [...this.#runner.notices, ...this.#scorer.notices];
     const done = { passes: this.#passes, naivePasses: this.#naivePasses, seconds: this.#seconds };
-    return { ...done, nativeSeconds, copySeconds, replay, noiseFloor, borders, notices };
+    return { ...done, nativeSeconds, copySeconds, replay, loss, noiseFloor, borders, notices };
   }
 
   /** The cost of scoring `candidates`, assuming that every layer border can be resumed at. */
@@ -106,7 +118,7 @@ export class ScoreSession extends Owned {
     const { model, file } = this.#source;
     const { path, placement } = model;
     const { gpuLayers, devices } = placement;
-    const shape = this.#packed.shape(this.threads);
+    const shape = this.#shape;
     this.#simulated ??= await nativeJob(
       addon,
       (control) => addon.simulateMemory({ ...shape, path, gpuLayers, devices, control }),

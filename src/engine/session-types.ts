@@ -1,6 +1,7 @@
+import type { ContextOptions } from "./context-options.js";
 import type { Batch } from "./pack-batches.js";
 
-export interface ScoreSessionOptions {
+export interface ScoreSessionOptions extends ContextOptions {
   /** Tokens computed at once, default 512; a longer sample makes it as large as itself. */
   readonly batchTokens?: number | undefined;
   /** Default: the machine's, at most half of its hardware threads above four. */
@@ -51,6 +52,8 @@ export interface SessionFacts {
   /** Of that copying states. */
   readonly copySeconds: number;
   readonly replay: ReplayMode;
+  /** Where the loss is computed; null before anything was scored. */
+  readonly loss: "graph" | "host" | null;
   /** Largest difference that the self-check saw, nats per scored token; 0 where bits are equal. */
   readonly noiseFloor: number;
   /** [L], names of the tensors that cross the border below layer k, as recorded; empty where no run can resume. */

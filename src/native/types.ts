@@ -75,7 +75,15 @@ export interface NativeShape {
   readonly maxSequences: number;
   /** Scored tokens of the largest batch. */
   readonly maxRows: number;
+  /** Scored tokens of the sample that has most. */
+  readonly rowsOfSequence: number;
   readonly threads: number;
+  /** Loss and argmax are computed behind the logits on their device, which stay there; see `NativeScorer.lossInGraph`. */
+  readonly lossInGraph: boolean;
+  readonly flashAttention: "auto" | "on" | "off";
+  /** Of the KV cache, as llama.cpp names it: `f16`, `q8_0`. */
+  readonly keyType: string;
+  readonly valueType: string;
 }
 
 export interface NativeStrengths {
@@ -98,6 +106,8 @@ export interface NativeRun extends NativeStrengths {
 export interface NativeRunResult {
   /** Per sample of the batch: summed negative log-likelihood of its scored tokens, nats. */
   readonly sums: Float64Array;
+  /** Per sample: scored tokens that are the most likely ones; among equals the lowest id is. */
+  readonly correct: Int32Array;
   /** Largest difference of any logit from those kept; infinite where one is not a number. */
   readonly maxDifference: number;
   /** Of the whole job. */
@@ -114,6 +124,8 @@ export interface NativeScorer {
   /** [L], names of the tensors that cross the border below layer k; empty where no run can resume, as at 0. */
   borders(options: NativeStrengths): Promise<string[]>;
   run(options: NativeRun): Promise<NativeRunResult>;
+  /** Whether the device computes the loss: false where it was not asked to, or lacks an operation. */
+  lossInGraph(): boolean;
   dispose(): void;
 }
 

@@ -42,7 +42,17 @@ export function resultOf(
     strategy: "exhaustive",
     ...answer,
     output: null,
-    engine: { llamaCpp: "0.5.0", backend: "CPU", threads: 2, replay: "exact", batchTokens: 512 },
+    engine: {
+      llamaCpp: "0.5.0",
+      backend: "CPU",
+      threads: 2,
+      replay: "exact",
+      batchTokens: 512,
+      loss: "host",
+      flashAttention: "auto",
+      cacheTypeK: "f16",
+      cacheTypeV: "f16",
+    },
     cost: { passes: 16.4, naivePasses: 31, seconds: 12.3, tokensComputed: 160_000, tokensShared: 0 },
     ...changes,
   };

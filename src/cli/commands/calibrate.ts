@@ -9,7 +9,6 @@ import { readSamples } from "../../data/read-samples.js";
 import type { SampleSet } from "../../data/sample.js";
 import { renderSample } from "../../data/show-sample.js";
 import type { Adapter } from "../../engine/adapter.js";
-import { GPU_CHOICES, type Gpu } from "../../engine/devices.js";
 import { loadModel } from "../../engine/model.js";
 import { CancelledError, InputError, UsageError } from "../../errors.js";
 import { requireTarget } from "../../gguf/target-file.js";
@@ -22,9 +21,10 @@ import { CONTROL_SCALES } from "../../search/families.js";
 import type { CommandContext } from "../context.js";
 import { examples } from "../help.js";
 import { deliver, jsonOption, requireJsonTarget, type JsonRequest } from "../json-output.js";
+import { addMachineOptions, deviceOptions, sessionOptions, type MachineFlags } from "../machine-options.js";
 import { decimal, integer } from "../numbers.js";
 
-interface CalibrateFlags {
+interface CalibrateFlags extends MachineFlags {
   readonly output?: string;
   readonly json?: string;
   readonly force?: boolean;
@@ -44,11 +44,6 @@ interface CalibrateFlags {
   readonly templateVars?: string;
   readonly templateDate?: string;
   readonly promptTemplate?: string;
-  readonly gpu: Gpu;
-  readonly gpuLayers?: number;
-  readonly device?: readonly string[];
-  readonly threads?: number;
-  readonly batchTokens: number;
   readonly hash: "auto" | "full";
 }
 
@@ -108,17 +103,8 @@ export function configure(command: Command): void {
     .option("--chat-template <file|name>", "instead of the model's own")
     .option("--template-vars <json>", "variables for the chat template")
     .option("--template-date <date>", "today's date for the chat template, YYYY-MM-DD (fixed by default)")
-    .option("--prompt-template <text|alpaca>", "for instruction + output, with {instruction} and {input}")
-    .optionsGroup("Machine:")
-    .addOption(
-      new Option("--gpu <backend>", "where to compute; auto takes the first that works, a name never falls back")
-        .choices(GPU_CHOICES)
-        .default("none"),
-    )
-    .option("--gpu-layers <n>", "layers to compute on the GPU (default: all)", integer)
-    .option("--device <names...>", "GPUs by the names that doctor lists (default: all of the backend)")
-    .option("--threads <n>", "processor threads", integer)
-    .option("--batch-tokens <n>", "tokens computed at once", integer, 512)
+    .option("--prompt-template <text|alpaca>", "for instruction + output, with {instruction} and {input}");
+  addMachineOptions(command)
     .addOption(
       new Option("--hash <mode>", "auto: of files above 1 GiB only sampled blocks; full: everything")
         .choices(["auto", "full"])
@@ -142,9 +128,7 @@ export async function run(args: readonly string[], flags: CalibrateFlags, contex
 
   const { signal, progress } = context;
   await using model = await loadModel(base, {
-    gpu: flags.gpu,
-    gpuLayers: flags.gpuLayers,
-    devices: flags.device,
+    ...deviceOptions(flags),
     signal,
     onProgress: (share) => {
       progress.update({ label: "Loading the model", done: share, total: 1, secondsLeft: null });
@@ -265,9 +249,10 @@ function templateVariables(text: string | undefined): Readonly<Record<string, un
   }
 }
 
-function searchOptions({ controls, margin, confidence, threads, batchTokens }: CalibrateFlags) {
+function searchOptions(flags: CalibrateFlags) {
+  const { controls, margin, confidence } = flags;
   const families = controls === true ? (["boundary", "scale"] as const) : (["boundary"] as const);
-  return { families, margin, confidence, batchTokens, ...(threads !== undefined && { threads }) };
+  return { families, margin, confidence, ...sessionOptions(flags) };
 }
 
 function planView({ memory, ...estimate }: CalibrationPlan): PlanView {
@@ -325,13 +310,15 @@ async function write(
   samples: SampleSet,
   result: CalibrationResult,
   target: string,
-  { force = false, threads, batchTokens }: CalibrateFlags,
+  flags: CalibrateFlags,
   { signal, progress }: CommandContext,
 ): Promise<CalibrationResult> {
   if (result.selected === null) return result;
   progress.update({ label: "Writing and checking the adapter", done: 0, total: 1, secondsLeft: null });
   const output = await writeVerified(adapter, samples, result.selected.candidate, target, {
-    ...{ force, signal, batchTokens, threads },
+    ...sessionOptions(flags),
+    force: flags.force,
+    signal,
     sourceSha256: result.adapter.sha256,
   });
   return { ...result, output };
