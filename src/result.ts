@@ -80,7 +80,7 @@ export interface CalibrationResult {
   readonly command: readonly string[];
   readonly model: {
     readonly path: string;
-    /** Empty where a large file was not hashed in full; then `fingerprint` identifies it. */
+    /** Empty unless asked for (`--hash full`): `fingerprint` identifies the model. */
     readonly sha256: string;
     /** SHA-256 over size, header and sampled blocks. */
     readonly fingerprint: string;

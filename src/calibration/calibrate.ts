@@ -39,7 +39,7 @@ export interface CalibrateOptions extends ScoreSessionOptions {
   readonly tokenWeighted?: boolean;
   /** Go on after a failed gate, marked in the result. Default false. */
   readonly force?: boolean;
-  /** Hash files above 1 GiB in full as well. Default `auto`: they are known by their fingerprint. */
+  /** `full`: hash the whole base model. Default `auto`: it is known by its fingerprint, whatever its size. */
   readonly hash?: "auto" | "full";
   /** Goes into the result as it is. */
   readonly command?: readonly string[];

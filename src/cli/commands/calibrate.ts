@@ -120,7 +120,7 @@ export function configure(command: Command): void {
     .option("--threads <n>", "processor threads", integer)
     .option("--batch-tokens <n>", "tokens computed at once", integer, 512)
     .addOption(
-      new Option("--hash <mode>", "auto: of files above 1 GiB only sampled blocks; full: everything")
+      new Option("--hash <mode>", "of the base model; auto: header and sampled blocks; full: every byte")
         .choices(["auto", "full"])
         .default("auto"),
     )
