@@ -80,7 +80,7 @@ export interface CalibrationResult {
   readonly command: readonly string[];
   readonly model: {
     readonly path: string;
-    /** Empty where a large file was not hashed in full; then `fingerprint` identifies it. */
+    /** Empty unless asked for (`--hash full`): `fingerprint` identifies the model. */
     readonly sha256: string;
     /** SHA-256 over size, header and sampled blocks. */
     readonly fingerprint: string;
@@ -118,7 +118,7 @@ export interface CalibrationResult {
     /** Per sample, in the order of `perSample`: its line in the file (1-based), or its place in the array. */
     readonly lines: readonly number[];
   };
-  /** Of a cancelled run: it had scored `data.samples` of so many, the longest first, which is no random choice. Else null. */
+  /** Of a run that was cancelled or failed: it had scored `data.samples` of so many, the longest first, which is no random choice. Else null. */
   readonly partial: { readonly ofSamples: number } | null;
   readonly objective: "nll";
   readonly strategy: "exhaustive";

@@ -3,7 +3,7 @@ import type { Adapter } from "../engine/adapter.js";
 import { engineFacts } from "../engine/backend.js";
 import type { ScoreSession } from "../engine/score-session.js";
 import type { ScoreSessionOptions } from "../engine/session-types.js";
-import { CancelledError } from "../errors.js";
+import { BackendError, CancelledError } from "../errors.js";
 import type { Candidate, Family } from "../lora/candidate.js";
 import { packageVersion } from "../package-version.js";
 import type { CalibrationResult } from "../result.js";
@@ -39,7 +39,7 @@ export interface CalibrateOptions extends ScoreSessionOptions {
   readonly tokenWeighted?: boolean;
   /** Go on after a failed gate, marked in the result. Default false. */
   readonly force?: boolean;
-  /** Hash files above 1 GiB in full as well. Default `auto`: they are known by their fingerprint. */
+  /** `full`: hash the whole base model. Default `auto`: it is known by its fingerprint, whatever its size. */
   readonly hash?: "auto" | "full";
   /** Goes into the result as it is. */
   readonly command?: readonly string[];
@@ -54,8 +54,9 @@ export interface CalibrateOptions extends ScoreSessionOptions {
  * the choice and the honest size of its gain. A failed gate and an unproven cut are results, not errors.
  *
  * @throws InputError TOO_FEW_SAMPLES with fewer than 2 independent samples; UsageError for an option out of range
- * @throws MemoryError before anything is allocated; BackendError
- * @throws CancelledError; `details.partial` is the result on the samples that were complete, or null where that is too few
+ * @throws MemoryError before anything is allocated
+ * @throws CancelledError, BackendError; of both `details.partial` is the result on the samples that were complete, or null
+ *   where that is too few
  */
 export async function calibrate(
   adapter: Adapter,
@@ -95,10 +96,12 @@ export async function calibrate(
     });
     return await resultOf(outcome, samples.samples, facts);
   } catch (error) {
-    if (!(error instanceof CancelledError)) throw error;
+    if (!(error instanceof CancelledError || error instanceof BackendError)) throw error;
     const complete = partial.complete();
     const known = complete === null ? null : await resultOf(conclude(complete.table, judging), complete.samples, facts);
-    throw new CancelledError(error.message, { cause: error, details: { partial: known } });
+    const told = { cause: error, details: { ...error.details, partial: known } };
+    if (error instanceof CancelledError) throw new CancelledError(error.message, told);
+    throw new BackendError(error.code, error.message, told);
   }
 }
 

@@ -1,20 +1,17 @@
 import { createHash } from "node:crypto";
-import { fingerprintOf, sha256OfFile } from "../gguf/hash-file.js";
+import { fingerprintOf, sha256OfParts } from "../gguf/hash-file.js";
 import type { GgufFile } from "../gguf/gguf-file.js";
-
-/** Files up to this size are hashed in full without asking: a second or two. */
-export const HASHED_IN_FULL_BYTES = 2 ** 30;
 
 /** What a result records of a file, so that it can be recognised again. */
 export interface FileIdentity {
-  /** What `sha256sum` prints; empty where the file is too large to read without being asked, or in several parts. */
+  /** What `sha256sum` prints, of a split model over all parts one after another; empty where it was not asked for. */
   readonly sha256: string;
   /** SHA-256 over sizes, headers and sampled blocks; see `fingerprintOf`. */
   readonly fingerprint: string;
 }
 
 export interface IdentityOptions {
-  /** `full`: hash whole files of any size. */
+  /** `full`: read whole files. Default `auto`: only what the fingerprint needs, whatever the size. */
   readonly hash?: "auto" | "full" | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: ((share: number) => void) | undefined;
@@ -27,19 +24,12 @@ export async function identify(
 ): Promise<FileIdentity> {
   const prints: string[] = [];
   for (const shard of shards) prints.push(await fingerprintOf(shard));
-  const [only] = shards;
   const fingerprint =
     prints.length === 1 ? (prints[0] ?? "") : createHash("sha256").update(prints.join("\n")).digest("hex");
-  if (only === undefined || shards.length > 1 || (hash === "auto" && only.fileBytes > HASHED_IN_FULL_BYTES)) {
-    return { sha256: "", fingerprint };
-  }
-  const sha256 = await sha256OfFile(only.path, {
+  if (hash === "auto") return { sha256: "", fingerprint };
+  const sha256 = await sha256OfParts(shards, {
     signal,
-    ...(onProgress && {
-      onProgress: (done: number, total: number) => {
-        onProgress(total === 0 ? 1 : done / total);
-      },
-    }),
+    onProgress: (done, total) => onProgress?.(total === 0 ? 1 : done / total),
   });
   return { sha256, fingerprint };
 }

@@ -11,6 +11,8 @@ export interface BatchScoreOptions {
   readonly onRun: (layers: number) => void;
   /** Scored tokens of each sample of the batch. */
   readonly rows: readonly number[];
+  /** Called with each vector's sums as soon as they are computed; where it throws, nothing more is run. */
+  readonly check: (vector: number, sums: Float64Array) => void;
 }
 
 /**
@@ -48,8 +50,10 @@ export class BatchScorer {
       if (sums !== null) return sums;
     }
     const sums: Float64Array[] = [];
-    for (const strengths of vectors) {
-      sums.push((await this.#runner.run({ strengths }, options.signal)).sums);
+    for (const [vector, strengths] of vectors.entries()) {
+      const result = await this.#runner.run({ strengths }, options.signal);
+      options.check(vector, result.sums);
+      sums.push(result.sums);
       options.onRun(this.#layers);
     }
     return sums;
@@ -83,12 +87,14 @@ export class BatchScorer {
   async #follow(
     plan: TriePlan,
     vectors: readonly Float32Array[],
-    { signal, onRun }: BatchScoreOptions,
+    { signal, onRun, check }: BatchScoreOptions,
   ): Promise<readonly Float64Array[]> {
     const sums: Float64Array[] = vectors.map(() => new Float64Array());
     for (const { vector, resumeAt, keepAt } of plan.runs) {
       const strengths = vectors[vector] ?? new Float32Array();
-      sums[vector] = (await this.#runner.run({ strengths, resumeAt, keepAt }, signal)).sums;
+      const result = await this.#runner.run({ strengths, resumeAt, keepAt }, signal);
+      check(vector, result.sums);
+      sums[vector] = result.sums;
       onRun(this.#layers - resumeAt);
     }
     return sums;

@@ -23,7 +23,7 @@ export interface Placement {
   readonly backend: string;
   readonly devices: readonly string[];
   readonly gpuLayers: number;
-  /** What `auto` took and why; null where there was nothing to choose. */
+  /** What `auto` took and why, and where memory is short; null where there is nothing to say. */
   readonly notice: string | null;
 }
 

@@ -1,6 +1,6 @@
-import { freemem } from "node:os";
 import { MemoryError } from "../errors.js";
 import type { AdapterFile } from "../lora/adapter-file.js";
+import { hostMemory, sizeText } from "./host-memory.js";
 
 /** Bytes beyond the loaded model and adapter, known before anything is allocated. */
 export interface MemoryEstimate {
@@ -53,12 +53,11 @@ export function totalBytes({ states, logits, compute, cache }: MemoryEstimate): 
 /** @throws MemoryError NOT_ENOUGH_MEMORY where the machine has less free than the estimate */
 export function requireMemory(estimate: MemoryEstimate, batchTokens: number): void {
   const needed = totalBytes(estimate);
-  const free = freemem();
+  const free = hostMemory().available;
   if (needed <= free) return;
-  const mebibytes = (bytes: number) => `${Math.ceil(bytes / 2 ** 20)} MiB`;
   throw new MemoryError(
     "NOT_ENOUGH_MEMORY",
-    `Scoring needs about ${mebibytes(needed)} beyond the model but only ${mebibytes(free)} are free. Use a smaller \`batchTokens\` than ${batchTokens}, leave out the longest samples, or close other programs.`,
+    `Scoring needs about ${sizeText(needed)} beyond the model but only ${sizeText(free)} are free. Compute fewer tokens at once (--batch-tokens below ${batchTokens}), leave out the longest samples (--max-tokens), use a smaller quantisation, or close other programs.`,
     { details: { neededBytes: needed, freeBytes: free, estimate } },
   );
 }

@@ -9,7 +9,9 @@ import { loadAddon } from "../native/binding.js";
 import type { NativeAddon, NativeModel, NativeModelFacts } from "../native/types.js";
 import { Adapter, CPU_RANK_MULTIPLE, loadParts, type LoadAdapterOptions } from "./adapter.js";
 import { placeModel, type DeviceOptions, type Placement } from "./devices.js";
+import { hostMemory } from "./host-memory.js";
 import { Owned } from "./lifetime.js";
+import { requireModelFits } from "./model-fit.js";
 import { fromNative, nativeJob, type JobOptions } from "./native-job.js";
 
 export type LoadModelOptions = JobOptions & DeviceOptions;
@@ -18,14 +20,17 @@ export type LoadModelOptions = JobOptions & DeviceOptions;
  * Loads a base model; of a split one give the first part. Headers are checked before llama.cpp sees the file.
  *
  * @throws InputError as `readModel`, and MODEL_KIND for encoder-decoder, embedding-only and diffusion models
- * @throws BackendError ADDON_MISSING, ADDON_FAILED, GPU_MISSING, MODEL_LOAD; UsageError as `placeModel`; MemoryError;
- *   CancelledError
+ * @throws BackendError ADDON_MISSING, ADDON_FAILED, GPU_MISSING, MODEL_LOAD; UsageError as `placeModel`; CancelledError
+ * @throws MemoryError MODEL_TOO_LARGE before anything is loaded
  */
 export async function loadModel(path: string, options: LoadModelOptions = {}): Promise<Model> {
   const file = await readModel(path);
   const addon = await loadAddon();
-  const placement = placeModel(addon, options);
-  const { gpuLayers, devices } = placement;
+  const placed = placeModel(addon, options);
+  const { gpuLayers, devices } = placed;
+  const tight = requireModelFits(file, placed, addon.devices(), hostMemory());
+  const notices = [placed.notice, tight].filter((notice) => notice !== null);
+  const placement = { ...placed, notice: notices.length === 0 ? null : notices.join(" ") };
   const native = await nativeJob(addon, (control) => addon.loadModel({ path, gpuLayers, devices, control }), options);
   const model = new Model(addon, native, file, placement);
   try {

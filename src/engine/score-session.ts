@@ -1,5 +1,5 @@
 import type { Sample } from "../data/sample.js";
-import { UsageError } from "../errors.js";
+import { BackendError, UsageError } from "../errors.js";
 import type { AdapterFile } from "../lora/adapter-file.js";
 import type { Candidate, NamedScales } from "../lora/candidate.js";
 import type { NativeAdapter, NativeMemory, NativeModelFacts, NativeShape } from "../native/types.js";
@@ -129,7 +129,8 @@ export class ScoreSession extends Owned {
 
   /**
    * @returns per candidate, in their order: mean NLL per scored token of every sample, nats
-   * @throws MemoryError before anything is allocated; BackendError; CancelledError
+   * @throws MemoryError before anything is allocated; CancelledError
+   * @throws BackendError, of which SCORE_NOT_FINITE names the candidate and its sample; nothing more is run then
    */
   score(candidates: readonly Candidate[], options: SessionScoreOptions = {}): Promise<readonly Float64Array[]> {
     return this.enqueue(async () => {
@@ -198,7 +199,8 @@ export class ScoreSession extends Owned {
     const total = plain ? vectors.length : this.cost(candidates).passes;
     let done = 0;
     for (const batch of this.batches) {
-      this.#runner.setBatch(this.#packed.samplesOf(batch));
+      const samplesOfBatch = this.#packed.samplesOf(batch);
+      this.#runner.setBatch(samplesOfBatch);
       const share = this.#packed.tokensOf(batch) / this.tokens;
       const onRun = (layers: number) => {
         const passes = (layers * share) / this.#source.model.layers;
@@ -212,6 +214,9 @@ export class ScoreSession extends Owned {
         plain,
         onRun,
         rows: batch.map((sample) => scored[sample] ?? 1),
+        check: (vector, result) => {
+          requireFinite(result, candidates[vectorOf.indexOf(vector)], samplesOfBatch);
+        },
       });
       for (const [position, sample] of batch.entries()) {
         for (const [index, column] of scores.entries()) {
@@ -261,6 +266,19 @@ function requireSamples(samples: readonly Sample[]): void {
       { details: { sample: index } },
     );
   }
+}
+
+/** Logits that overflow make every later number meaningless, so they are found where they arise. */
+function requireFinite(sums: Float64Array, candidate: Candidate | undefined, samples: readonly Sample[]): void {
+  const position = sums.findIndex((sum) => !Number.isFinite(sum));
+  if (position < 0) return;
+  const id = candidate?.id ?? "";
+  const line = samples[position]?.line ?? 0;
+  throw new BackendError(
+    "SCORE_NOT_FINITE",
+    `Expected a finite score but received ${sums[position] ?? NaN} for candidate \`${id}\` on the sample of line ${line}: the model, the adapter at this strength or the backend computes numbers that overflow. Try another backend or quantisation, or leave this candidate or sample out.`,
+    { details: { candidate: id, line } },
+  );
 }
 
 function requireRange(option: string, value: number, low: number, high: number): void {

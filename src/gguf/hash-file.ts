@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { createHash, type Hash } from "node:crypto";
 import { readExactly, throwIfCancelled } from "./exact-io.js";
 import type { GgufFile } from "./gguf-file.js";
 import { openForReading } from "./read-gguf.js";
@@ -19,10 +19,31 @@ export interface HashOptions {
  * @throws InputError FILE_* where it cannot be read; CancelledError
  */
 export async function sha256OfFile(path: string, options: HashOptions = {}): Promise<string> {
+  const hash = createHash("sha256");
+  await hashInto(hash, path, options);
+  return hash.digest("hex");
+}
+
+/** {@link sha256OfFile} of the parts of a split file, one after another: what `cat PARTS | sha256sum` prints. */
+export async function sha256OfParts(
+  parts: readonly { readonly path: string; readonly fileBytes: number }[],
+  { signal, onProgress }: HashOptions = {},
+): Promise<string> {
+  const total = parts.reduce((sum, { fileBytes }) => sum + fileBytes, 0);
+  const hash = createHash("sha256");
+  let before = 0;
+  for (const { path, fileBytes } of parts) {
+    const start = before;
+    await hashInto(hash, path, { signal, onProgress: (done) => onProgress?.(start + done, total) });
+    before += fileBytes;
+  }
+  return hash.digest("hex");
+}
+
+async function hashInto(hash: Hash, path: string, { signal, onProgress }: HashOptions): Promise<void> {
   const handle = await openForReading(path);
   try {
     const total = (await handle.stat()).size;
-    const hash = createHash("sha256");
     const buffers = [Buffer.allocUnsafe(BLOCK_BYTES), Buffer.allocUnsafe(BLOCK_BYTES)] as const;
     const readAt = async (position: number, buffer: Buffer) => {
       const block = buffer.subarray(0, Math.min(BLOCK_BYTES, total - position));
@@ -32,15 +53,14 @@ export async function sha256OfFile(path: string, options: HashOptions = {}): Pro
     let [current, next] = buffers;
     let block = await readAt(0, current);
     for (let position = 0; position < total; position += BLOCK_BYTES) {
-      throwIfCancelled(options.signal);
+      throwIfCancelled(signal);
       // The next block is read while this one is hashed.
       const reading = readAt(Math.min(position + BLOCK_BYTES, total), next);
       hash.update(block);
-      options.onProgress?.(position + block.length, total);
+      onProgress?.(position + block.length, total);
       block = await reading;
       [current, next] = [next, current];
     }
-    return hash.digest("hex");
   } finally {
     await handle.close();
   }

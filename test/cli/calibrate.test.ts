@@ -1,11 +1,13 @@
 import { spawn } from "node:child_process";
-import { readdir, readFile, writeFile } from "node:fs/promises";
+import { readdir, readFile, truncate, writeFile } from "node:fs/promises";
+import { totalmem } from "node:os";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
 import type { CalibrationResult } from "../../src/result.js";
 import { DEMO, ended, MAIN, run, start, type Ended } from "../support/cli-process.js";
 import { jsonl, useFolder } from "../support/data-files.js";
+import { header, model } from "../support/gguf-files.js";
 
 const folder = useFolder();
 const FILES = [DEMO.base, DEMO.adapter, DEMO.samples];
@@ -186,6 +188,23 @@ describe("bad input", () => {
   ];
   it.each(bad)("%s", async (_, args, code, message) => {
     refused(await calibrate(...args), code, message);
+  });
+
+  it("a model larger than the memory is refused before it is loaded: needed, free, what to try; exit 4", async () => {
+    const rows = 2 ** 17;
+    const columns = Math.ceil((1.5 * totalmem()) / 2 / rows / 256) * 256;
+    const head = header({
+      ...model(1),
+      tensors: [{ name: "blk.0.ffn_down.weight", shape: [columns, rows], type: "F16", data: Buffer.alloc(0) }],
+    });
+    const path = await folder.write("huge.gguf", head);
+    // A file with a hole: it takes no room on the disk.
+    await truncate(path, head.length + 64 + 2 * columns * rows);
+    const before = performance.now();
+    const done = await calibrate(path, DEMO.adapter, DEMO.samples);
+    refused(done, 4, "huge.gguf: The weights need about");
+    expect(done.stderr).toMatch(/GiB of memory but only .* are free\. .*--gpu-layers.*smaller quantisation.*--rpc/);
+    expect(performance.now() - before).toBeLessThan(10_000);
   });
 
   it("a bad line names file and line; one sample is too few; an existing target needs --force", async () => {

@@ -10,7 +10,7 @@ import type { SampleSet } from "../../data/sample.js";
 import { renderSample } from "../../data/show-sample.js";
 import type { Adapter } from "../../engine/adapter.js";
 import { loadModel } from "../../engine/model.js";
-import { CancelledError, InputError, UsageError } from "../../errors.js";
+import { InputError, LoraBoundaryError, UsageError } from "../../errors.js";
 import { requireTarget } from "../../gguf/target-file.js";
 import { renderPlan, type PlanView } from "../../report/plan.js";
 import { renderShownSample } from "../../report/shown-sample.js";
@@ -106,7 +106,7 @@ export function configure(command: Command): void {
     .option("--prompt-template <text|alpaca>", "for instruction + output, with {instruction} and {input}");
   addMachineOptions(command)
     .addOption(
-      new Option("--hash <mode>", "auto: of files above 1 GiB only sampled blocks; full: everything")
+      new Option("--hash <mode>", "of the base model; auto: header and sampled blocks; full: every byte")
         .choices(["auto", "full"])
         .default("auto"),
     )
@@ -171,7 +171,7 @@ export async function run(args: readonly string[], flags: CalibrateFlags, contex
     });
   } catch (error) {
     progress.done();
-    if (error instanceof CancelledError) await showPartial(error, json, context);
+    if (error instanceof LoraBoundaryError && "partial" in error.details) await showPartial(error, json, context);
     throw error;
   }
   let failure: Error | null = null;
@@ -295,8 +295,8 @@ function showSample(
   return renderShownSample(renderSample(sample, model), style);
 }
 
-/** What is known when Ctrl-C comes; the error itself goes on to the exit code. */
-async function showPartial(error: CancelledError, json: JsonRequest, context: CommandContext) {
+/** What is known when Ctrl-C comes or the backend fails; the error itself goes on to the exit code. */
+async function showPartial(error: LoraBoundaryError, json: JsonRequest, context: CommandContext) {
   const partial = error.details["partial"] as CalibrationResult | null | undefined;
   if (partial == null) {
     context.stderr("Nothing is known yet: fewer than two samples were complete.");
