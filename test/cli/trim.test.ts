@@ -70,8 +70,8 @@ describe("wrong usage: 2, and nothing is written", () => {
   it.each([
     ["no --keep", ["-o", "s.gguf"], "for `--keep` but received nothing"],
     ["no --output", ["--keep", "0"], "for `--output` but received nothing"],
-    ["no layers", ["--keep", "", "-o", "s.gguf"], "Expected layers such as"],
-    ["a range backwards", ["--keep", "2-1", "-o", "s.gguf"], "a range that runs backwards"],
+    ["no layers", ["--keep", "", "-o", "s.gguf"], "Expected a selection of layers such as `0-17`"],
+    ["a range backwards", ["--keep", "2-1", "-o", "s.gguf"], "a range that runs upwards but received 2-1"],
     ["layers that it does not have", ["--keep", "0-17", "-o", "s.gguf"], "has LoRA in layers 0-3"],
     ["no name for the output", ["--keep", "0", "-o", ""], "Expected a file name for `--output` but received nothing"],
     ["stdout for the output", ["--keep", "0", "-o", "-"], "stdout, which cannot be read again"],
