@@ -28,7 +28,8 @@ export { parseKeep } from "./lora/keep.js";
 export { parseLayerScales, type LayerGrammarOptions, type LayerScales } from "./lora/layer-grammar.js";
 export { readLayerPresets, type LayerPresets } from "./lora/layer-presets.js";
 export type { Problem } from "./lora/problem.js";
-export { writeAdapter, type LayerSelection, type WriteAdapterOptions, type WrittenAdapter } from "./lora/trim.js";
+export type { LayerSelection } from "./lora/plan-trim.js";
+export { writeAdapter, type WriteAdapterOptions, type WrittenAdapter } from "./lora/trim.js";
 export type {
   CalibrationResult,
   CandidateResult,

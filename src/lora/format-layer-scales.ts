@@ -25,10 +25,18 @@ export function formatLayerScales(scales: Omit<NamedScales, "id">): string {
   const strengths = [...new Set([...attention, ...ffn])].filter((scale) => scale !== 0);
   const [strength = attention.length > 0 ? 0 : inputScale] = strengths;
   if (usual && strengths.length <= 1) return shapeText(attention, ffn, strength);
+  return writtenOut(scales);
+}
+
+/** The strengths of every layer, also in the grammar: `0-16=1,17-29=0`; those outside the layers where they do not follow from them. */
+export function writtenOut(scales: Omit<NamedScales, "id">): string {
+  const { layerScales: attention, feedForwardScales: ffn = attention, inputScale, outputScale } = scales;
+  const outside = outsideDefaults(attention, ffn);
+  const follows = (scale: number, usual: number) => scale === usual && attention.length > 0;
   return [
     ...runsOf(attention, ffn).flatMap(assignmentText),
-    ...(inputScale === outside.inputScale && attention.length > 0 ? [] : [`input=${inputScale + 0}`]),
-    ...(outputScale === outside.outputScale && attention.length > 0 ? [] : [`output=${outputScale + 0}`]),
+    ...(follows(inputScale, outside.inputScale) ? [] : [`input=${inputScale + 0}`]),
+    ...(follows(outputScale, outside.outputScale) ? [] : [`output=${outputScale + 0}`]),
   ].join(",");
 }
 
