@@ -21,12 +21,16 @@ export type {
   SessionScoreOptions,
 } from "./engine/session-types.js";
 export * from "./errors.js";
-export type { Candidate, Family } from "./lora/candidate.js";
+export type { Candidate, Family, NamedScales } from "./lora/candidate.js";
 export { checkCompatible } from "./lora/compatibility.js";
 export { describeFile, type AdapterDescription, type ModelDescription } from "./lora/describe.js";
+export { formatLayerScales } from "./lora/format-layer-scales.js";
 export { parseKeep } from "./lora/keep.js";
+export { parseLayerScales, type LayerGrammarOptions, type LayerScales } from "./lora/layer-grammar.js";
+export { readLayerPresets, type LayerPresets } from "./lora/layer-presets.js";
 export type { Problem } from "./lora/problem.js";
-export { writeAdapter, type LayerSelection, type WriteAdapterOptions, type WrittenAdapter } from "./lora/trim.js";
+export type { LayerSelection } from "./lora/plan-trim.js";
+export { writeAdapter, type WriteAdapterOptions, type WrittenAdapter } from "./lora/trim.js";
 export type {
   CalibrationResult,
   CandidateResult,

@@ -32,7 +32,11 @@ const COMMANDS: readonly CommandEntry[] = [
     load: () => import("./commands/calibrate.js"),
   },
   { name: "trim", summary: "write an adapter that keeps only some layers", load: () => import("./commands/trim.js") },
-  { name: "inspect", summary: "show what is in a GGUF file", load: () => import("./commands/inspect.js") },
+  {
+    name: "inspect",
+    summary: "show what is in a GGUF file, or what differs between two",
+    load: () => import("./commands/inspect.js"),
+  },
   { name: "doctor", summary: "check this machine and your files", load: () => import("./commands/doctor.js") },
 ];
 

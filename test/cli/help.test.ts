@@ -53,7 +53,7 @@ describe("wrong usage: 2, nothing on stdout", () => {
     ["an option mistyped", ["trim", "a.gguf", "--keep", "1", "--outptu", "b"], "(Did you mean --output?)"],
     ["an option that lacks its value", ["trim", "a.gguf", "--keep"], "argument missing"],
     ["a missing argument", ["inspect"], "missing required argument 'file'"],
-    ["an argument too many", ["inspect", "a.gguf", "b.gguf"], "too many arguments"],
+    ["an argument too many", ["inspect", "a.gguf", "b.gguf", "c.gguf"], "too many arguments"],
     ["--json that would take the file for itself", ["inspect", "--json", DEMO.base], "after --json"],
   ])("%s", async (_, args, message) => {
     const { code, stdout, stderr } = await run(args);
