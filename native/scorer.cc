@@ -17,8 +17,8 @@
 
 namespace {
 
-// What a run does with its logits beside the loss.
-enum class Logits { kNone, kKeep, kCompare };
+// What a run does with its logits beside the loss; kDivergence: in its place, see TokenDivergence.
+enum class Logits { kNone, kKeep, kCompare, kDivergence };
 
 struct RunRequest {
   std::shared_ptr<AdapterParts> adapter;  // null: the base model
@@ -102,15 +102,13 @@ void RecordIfNew(ScorerState& state, const std::string& structure) {
   state.replay.EndRecord(structure);
 }
 
-// Per-sample sums of the loss; rows are independent, so threads change nothing in the result.
-std::vector<double> SumLosses(const ScorerState& state, const float* logits, size_t vocabulary) {
-  const std::vector<int32_t>& targets = state.batch->targets();
-  std::vector<double> losses(targets.size());
-  const size_t threads = std::min<size_t>(static_cast<size_t>(state.threads), targets.size());
+// Per-sample sums of a number per row; rows are independent, so threads change nothing in the result.
+template <typename RowValue>
+std::vector<double> SumRows(const ScorerState& state, const RowValue& row_value) {
+  std::vector<double> values(static_cast<size_t>(state.batch->rows()));
+  const size_t threads = std::min<size_t>(static_cast<size_t>(state.threads), values.size());
   const auto work = [&](size_t thread) {
-    for (size_t row = thread; row < targets.size(); row += threads) {
-      losses[row] = TokenLoss(logits + row * vocabulary, vocabulary, targets[row]);
-    }
+    for (size_t row = thread; row < values.size(); row += threads) values[row] = row_value(row);
   };
   std::vector<std::thread> helpers;
   helpers.reserve(threads);
@@ -125,14 +123,31 @@ std::vector<double> SumLosses(const ScorerState& state, const float* logits, siz
   for (std::thread& helper : helpers) helper.join();
 
   std::vector<double> sums(static_cast<size_t>(state.batch->samples()), 0.0);
-  for (size_t row = 0; row < losses.size(); ++row) {
-    sums[static_cast<size_t>(state.batch->sample_of_row()[row])] += losses[row];
+  for (size_t row = 0; row < values.size(); ++row) {
+    sums[static_cast<size_t>(state.batch->sample_of_row()[row])] += values[row];
   }
   return sums;
 }
 
-double MaxDifference(const std::vector<float>& reference, const float* logits, size_t count) {
+std::vector<double> SumLosses(const ScorerState& state, const float* logits, size_t vocabulary) {
+  const std::vector<int32_t>& targets = state.batch->targets();
+  return SumRows(state, [&](size_t row) { return TokenLoss(logits + row * vocabulary, vocabulary, targets[row]); });
+}
+
+void RequireKept(const std::vector<float>& reference, size_t count) {
   if (reference.size() != count) throw NativeError("BAD_ARGUMENT", "No logits of this batch were kept to compare with");
+}
+
+std::vector<double> SumDivergences(const ScorerState& state, const float* logits, size_t vocabulary) {
+  RequireKept(state.reference, static_cast<size_t>(state.batch->rows()) * vocabulary);
+  const float* reference = state.reference.data();
+  return SumRows(state, [&](size_t row) {
+    return TokenDivergence(reference + row * vocabulary, logits + row * vocabulary, vocabulary);
+  });
+}
+
+double MaxDifference(const std::vector<float>& reference, const float* logits, size_t count) {
+  RequireKept(reference, count);
   double largest = 0;
   for (size_t i = 0; i < count; ++i) {
     const double difference = std::fabs(static_cast<double>(reference[i]) - static_cast<double>(logits[i]));
@@ -163,7 +178,8 @@ RunResult Execute(ScorerState& state, const RunRequest& request) {
   const auto vocabulary = static_cast<size_t>(llama_vocab_n_tokens(llama_model_get_vocab(state.model.get())));
   const float* logits = llama_get_logits(state.context.get());
   if (logits == nullptr) throw NativeError("DECODE", "llama.cpp returned no logits");
-  result.sums = SumLosses(state, logits, vocabulary);
+  result.sums = request.logits == Logits::kDivergence ? SumDivergences(state, logits, vocabulary)
+                                                      : SumLosses(state, logits, vocabulary);
   const size_t count = static_cast<size_t>(state.batch->rows()) * vocabulary;
   if (request.logits == Logits::kKeep) state.reference.assign(logits, logits + count);
   if (request.logits == Logits::kCompare) {
@@ -342,9 +358,12 @@ Napi::Value Scorer::Run(const Napi::CallbackInfo& info) {
     request.keep_at.push_back(static_cast<size_t>(border));
   }
   const std::string logits = arguments::String(options, "logits");
-  if (logits != "none" && logits != "keep" && logits != "compare")
-    arguments::Fail(env, "logits", "none, keep or compare");
-  request.logits = logits == "keep" ? Logits::kKeep : logits == "compare" ? Logits::kCompare : Logits::kNone;
+  if (logits != "none" && logits != "keep" && logits != "compare" && logits != "divergence")
+    arguments::Fail(env, "logits", "none, keep, compare or divergence");
+  request.logits = logits == "keep"         ? Logits::kKeep
+                   : logits == "compare"    ? Logits::kCompare
+                   : logits == "divergence" ? Logits::kDivergence
+                                            : Logits::kNone;
   const std::shared_ptr<JobState> job = ReadJob(env, options);
   state->busy = true;
   return PromiseWorker<RunResult>::Start(

@@ -14,7 +14,13 @@ import { nativeJob } from "./native-job.js";
 import type { Batch } from "./pack-batches.js";
 import { PackedSamples } from "./packed-samples.js";
 import { planRuns } from "./scale-trie.js";
-import type { ScoreCost, ScoreSessionOptions, SessionFacts, SessionScoreOptions } from "./session-types.js";
+import type {
+  ScoreCost,
+  ScoreObjective,
+  ScoreSessionOptions,
+  SessionFacts,
+  SessionScoreOptions,
+} from "./session-types.js";
 
 /** What a session needs of the adapter that it scores. */
 export interface SessionSource {
@@ -86,10 +92,10 @@ export class ScoreSession extends Owned {
   }
 
   /** The cost of scoring `candidates`, assuming that every layer border can be resumed at. */
-  cost(candidates: readonly Candidate[]): ScoreCost {
+  cost(candidates: readonly Candidate[], objective: ScoreObjective = "nll"): ScoreCost {
     const plan = planRuns(this.#vectorsOf(candidates).vectors);
     return {
-      passes: plan.layersComputed / this.#source.model.layers,
+      passes: referencePasses(objective) + plan.layersComputed / this.#source.model.layers,
       checkPasses: (selfChecks(plan).length * this.#packed.tokensOf(this.batches[0] ?? [])) / this.tokens,
       naivePasses: candidates.length,
       states: plan.mostStates,
@@ -101,7 +107,11 @@ export class ScoreSession extends Owned {
    *
    * @throws BackendError, CancelledError
    */
-  async estimateMemory(candidates: readonly Candidate[], signal?: AbortSignal): Promise<MemoryEstimate> {
+  async estimateMemory(
+    candidates: readonly Candidate[],
+    signal?: AbortSignal,
+    objective: ScoreObjective = "nll",
+  ): Promise<MemoryEstimate> {
     const { addon } = this.#handles;
     const { model, file } = this.#source;
     const { path, placement } = model;
@@ -112,11 +122,13 @@ export class ScoreSession extends Owned {
       (control) => addon.simulateMemory({ ...shape, path, gpuLayers, devices, control }),
       { signal },
     );
-    return estimateMemory(shape, model.facts, file, this.#simulated, this.cost(candidates).states);
+    const estimate = estimateMemory(shape, model.facts, file, this.#simulated, this.cost(candidates).states);
+    // Those of the full adapter stay beside each candidate's.
+    return objective === "kl" ? { ...estimate, logits: 2 * estimate.logits } : estimate;
   }
 
   /**
-   * @returns per candidate, in their order: mean NLL per scored token of every sample, nats
+   * @returns per candidate, in their order: mean NLL per scored token of every sample, nats; with another objective that
    * @throws MemoryError before anything is allocated; BackendError; CancelledError
    */
   score(candidates: readonly Candidate[], options: SessionScoreOptions = {}): Promise<readonly Float64Array[]> {
@@ -176,14 +188,15 @@ export class ScoreSession extends Owned {
 
   async #scoreAll(
     candidates: readonly Candidate[],
-    { signal, onProgress, plain = false, onBatch }: SessionScoreOptions,
+    { objective = "nll", signal, onProgress, plain = false, onBatch }: SessionScoreOptions,
   ): Promise<readonly Float64Array[]> {
+    requireObjective(objective);
     const { vectors, vectorOf } = this.#vectorsOf(candidates);
     if (vectors.length === 0) return [];
-    await this.#open(candidates, signal);
+    await this.#open(candidates, signal, objective);
     const { samples, scored } = this.#packed;
     const scores = candidates.map(() => new Float64Array(samples.length));
-    const total = plain ? vectors.length : this.cost(candidates).passes;
+    const total = plain ? referencePasses(objective) + vectors.length : this.cost(candidates, objective).passes;
     let done = 0;
     for (const batch of this.batches) {
       this.#runner.setBatch(this.#packed.samplesOf(batch));
@@ -196,6 +209,7 @@ export class ScoreSession extends Owned {
         onProgress?.({ done, total: Math.max(total, done) });
       };
       const sums = await this.#scorer.score(vectors, {
+        objective,
         signal,
         plain,
         onRun,
@@ -212,9 +226,13 @@ export class ScoreSession extends Owned {
     return scores;
   }
 
-  async #open(candidates: readonly Candidate[], signal: AbortSignal | undefined): Promise<void> {
+  async #open(
+    candidates: readonly Candidate[],
+    signal: AbortSignal | undefined,
+    objective?: ScoreObjective,
+  ): Promise<void> {
     if (this.#runner.isOpen) return;
-    requireMemory(await this.estimateMemory(candidates, signal), this.batchTokens);
+    requireMemory(await this.estimateMemory(candidates, signal, objective), this.batchTokens);
     await this.#runner.open(signal);
   }
 
@@ -236,6 +254,11 @@ export class ScoreSession extends Owned {
   }
 }
 
+/** A divergence is measured from the full adapter, which runs once more for it. */
+function referencePasses(objective: ScoreObjective): number {
+  return objective === "kl" ? 1 : 0;
+}
+
 /** `readSamples` makes only such; samples made by hand are checked here. */
 function requireSamples(samples: readonly Sample[]): void {
   if (samples.length === 0) {
@@ -249,6 +272,13 @@ function requireSamples(samples: readonly Sample[]): void {
       { details: { sample: index } },
     );
   }
+}
+
+function requireObjective(objective: string): void {
+  if (objective === "nll" || objective === "kl") return;
+  throw new UsageError("OBJECTIVE_RANGE", `Expected \`nll\` or \`kl\` for \`objective\` but received ${objective}.`, {
+    details: { option: "objective", received: objective },
+  });
 }
 
 function requireRange(option: string, value: number, low: number, high: number): void {
