@@ -11,6 +11,7 @@ import { renderSample } from "../../data/show-sample.js";
 import type { Adapter } from "../../engine/adapter.js";
 import { GPU_CHOICES, type Gpu } from "../../engine/devices.js";
 import { loadModel } from "../../engine/model.js";
+import type { ScoreObjective } from "../../engine/session-types.js";
 import { CancelledError, InputError, UsageError } from "../../errors.js";
 import { requireTarget } from "../../gguf/target-file.js";
 import { renderPlan, type PlanView } from "../../report/plan.js";
@@ -28,6 +29,8 @@ interface CalibrateFlags {
   readonly output?: string;
   readonly json?: string;
   readonly force?: boolean;
+  readonly objective: ScoreObjective;
+  readonly inSample?: true;
   readonly goal: "economy" | "quality";
   readonly margin: number;
   readonly confidence: number;
@@ -89,6 +92,15 @@ export function configure(command: Command): void {
         .choices(["economy", "quality"])
         .default("economy"),
     )
+    .addOption(
+      new Option(
+        "--objective <objective>",
+        "nll: how well the samples are predicted; kl: how much like the full adapter, which needs no right answers",
+      )
+        .choices(["nll", "kl"])
+        .default("nll"),
+    )
+    .option("--in-sample", "the adapter was trained on these samples: say so, and call nothing better")
     .option("--margin <share>", "share of the adapter's gain that may be lost", decimal, 0.02)
     .option("--confidence <level>", "of all bounds together", decimal, 0.95)
     .option("--seed <n>", "of everything random", integer, 0)
@@ -172,6 +184,7 @@ export async function run(args: readonly string[], flags: CalibrateFlags, contex
     result = await calibrate(adapter, samples, {
       ...options,
       goal: flags.goal,
+      inSample: flags.inSample ?? false,
       seed: flags.seed,
       tokenWeighted: flags.tokenWeighted ?? false,
       force,
@@ -265,9 +278,9 @@ function templateVariables(text: string | undefined): Readonly<Record<string, un
   }
 }
 
-function searchOptions({ controls, margin, confidence, threads, batchTokens }: CalibrateFlags) {
+function searchOptions({ objective, controls, margin, confidence, threads, batchTokens }: CalibrateFlags) {
   const families = controls === true ? (["boundary", "scale"] as const) : (["boundary"] as const);
-  return { families, margin, confidence, batchTokens, ...(threads !== undefined && { threads }) };
+  return { objective, families, margin, confidence, batchTokens, ...(threads !== undefined && { threads }) };
 }
 
 function planView({ memory, ...estimate }: CalibrationPlan): PlanView {
