@@ -130,13 +130,16 @@ bool GraphLoss::Wants(const ggml_tensor* node) const {
 
 void GraphLoss::Read(const ggml_tensor* node) {
   const auto rows = static_cast<size_t>(nodes_.targets->ne[1]);
+  if (batch_row_.size() != rows) return;
   if (node == source_) {
-    const size_t before = logits_.size();
-    logits_.resize(before + static_cast<size_t>(ggml_nelements(node)));
-    ggml_backend_tensor_get(node, logits_.data() + before, 0, ggml_nbytes(node));
+    const auto vocabulary = static_cast<size_t>(node->ne[0]);
+    logits_.resize(losses_.size() * vocabulary);
+    for (size_t row = 0; row < rows; ++row) {
+      float* target = logits_.data() + batch_row_[row] * vocabulary;
+      ggml_backend_tensor_get(node, target, row * node->nb[1], vocabulary * sizeof(float));
+    }
     return;
   }
-  if (batch_row_.size() != rows) return;
   if (node == nodes_.best) {
     std::vector<int32_t> best(rows);
     ggml_backend_tensor_get(node, best.data(), 0, rows * sizeof(int32_t));

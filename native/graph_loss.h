@@ -35,7 +35,7 @@ class GraphLoss {
   // [rows], in batch order: negative log-likelihood of the target in nats, and the most likely token.
   const std::vector<float>& losses() const { return losses_; }
   const std::vector<int32_t>& best() const { return best_; }
-  // [rows, vocabulary], with keep_logits only; rows in the order of the graphs.
+  // [rows, vocabulary], with keep_logits only.
   const std::vector<float>& logits() const { return logits_; }
 
  private:

@@ -17,8 +17,8 @@
 
 namespace {
 
-// What a run does with its logits beside the loss.
-enum class Logits { kNone, kKeep, kCompare };
+// What a run does with its logits beside the loss; kDivergence: in its place, see TokenDivergence.
+enum class Logits { kNone, kKeep, kCompare, kDivergence };
 
 struct RunRequest {
   std::shared_ptr<AdapterParts> adapter;  // null: the base model
@@ -104,27 +104,31 @@ void RecordIfNew(ScorerState& state, const std::string& structure) {
   state.replay.EndRecord(structure);
 }
 
-// Per row, on the host. Rows are independent, so threads change nothing in the result.
-std::vector<TokenScore> ScoreRows(const ScorerState& state, const float* logits, size_t vocabulary) {
-  const std::vector<int32_t>& targets = state.batch->targets();
-  std::vector<TokenScore> scores(targets.size());
-  const size_t threads = std::min<size_t>(static_cast<size_t>(state.shape.threads), targets.size());
-  const auto work = [&](size_t thread) {
-    for (size_t row = thread; row < targets.size(); row += threads) {
-      scores[row] = ScoreToken(logits + row * vocabulary, vocabulary, targets[row]);
-    }
+// Calls `work` for every row. Rows are independent, so threads change nothing in the result.
+template <typename Work>
+void ForEachRow(const ScorerState& state, const Work& work) {
+  const auto rows = static_cast<size_t>(state.batch->rows());
+  const size_t threads = std::min<size_t>(static_cast<size_t>(state.shape.threads), rows);
+  const auto stripe = [&](size_t thread) {
+    for (size_t row = thread; row < rows; row += threads) work(row);
   };
   std::vector<std::thread> helpers;
   helpers.reserve(threads);
   size_t started = 1;
   try {
-    for (; started < threads; ++started) helpers.emplace_back(work, started);
+    for (; started < threads; ++started) helpers.emplace_back(stripe, started);
   } catch (const std::system_error&) {
     // The system has no thread left: this one does the rest. Threads that run must be joined, whatever happens.
   }
-  for (size_t thread = started; thread < threads; ++thread) work(thread);
-  work(0);
+  for (size_t thread = started; thread < threads; ++thread) stripe(thread);
+  stripe(0);
   for (std::thread& helper : helpers) helper.join();
+}
+
+std::vector<TokenScore> ScoreRows(const ScorerState& state, const float* logits, size_t vocabulary) {
+  const std::vector<int32_t>& targets = state.batch->targets();
+  std::vector<TokenScore> scores(targets.size());
+  ForEachRow(state, [&](size_t row) { scores[row] = ScoreToken(logits + row * vocabulary, vocabulary, targets[row]); });
   return scores;
 }
 
@@ -147,8 +151,22 @@ void AddUp(const PackedBatch& batch, const std::vector<TokenScore>& scores, RunR
   }
 }
 
-double MaxDifference(const std::vector<float>& reference, const float* logits, size_t count) {
+void RequireKept(const std::vector<float>& reference, size_t count) {
   if (reference.size() != count) throw NativeError("BAD_ARGUMENT", "No logits of this batch were kept to compare with");
+}
+
+// In place of the loss: how far each row's distribution is from that of the kept run.
+void MeasureDivergences(const ScorerState& state, const float* logits, size_t vocabulary,
+                        std::vector<TokenScore>& scores) {
+  RequireKept(state.reference, scores.size() * vocabulary);
+  const float* reference = state.reference.data();
+  ForEachRow(state, [&](size_t row) {
+    scores[row].loss = TokenDivergence(reference + row * vocabulary, logits + row * vocabulary, vocabulary);
+  });
+}
+
+double MaxDifference(const std::vector<float>& reference, const float* logits, size_t count) {
+  RequireKept(reference, count);
   double largest = 0;
   for (size_t i = 0; i < count; ++i) {
     const double difference = std::fabs(static_cast<double>(reference[i]) - static_cast<double>(logits[i]));
@@ -178,15 +196,18 @@ RunResult Execute(ScorerState& state, const RunRequest& request) {
   }
   const auto vocabulary = static_cast<size_t>(llama_vocab_n_tokens(llama_model_get_vocab(state.model.get())));
   const float* logits = nullptr;
+  std::vector<TokenScore> scores;
   if (state.graph_loss) {
     state.graph_loss->Finish();
-    AddUp(*state.batch, ScoresOf(*state.graph_loss, state.batch->targets()), result);
+    scores = ScoresOf(*state.graph_loss, state.batch->targets());
     logits = state.graph_loss->logits().data();
   } else {
     logits = llama_get_logits(state.context.get());
     if (logits == nullptr) throw NativeError("DECODE", "llama.cpp returned no logits");
-    AddUp(*state.batch, ScoreRows(state, logits, vocabulary), result);
+    scores = ScoreRows(state, logits, vocabulary);
   }
+  if (request.logits == Logits::kDivergence) MeasureDivergences(state, logits, vocabulary, scores);
+  AddUp(*state.batch, scores, result);
   const size_t count = static_cast<size_t>(state.batch->rows()) * vocabulary;
   if (request.logits == Logits::kKeep) state.reference.assign(logits, logits + count);
   if (request.logits == Logits::kCompare) {
@@ -358,9 +379,12 @@ Napi::Value Scorer::Run(const Napi::CallbackInfo& info) {
     request.keep_at.push_back(static_cast<size_t>(border));
   }
   const std::string logits = arguments::String(options, "logits");
-  if (logits != "none" && logits != "keep" && logits != "compare")
-    arguments::Fail(env, "logits", "none, keep or compare");
-  request.logits = logits == "keep" ? Logits::kKeep : logits == "compare" ? Logits::kCompare : Logits::kNone;
+  if (logits != "none" && logits != "keep" && logits != "compare" && logits != "divergence")
+    arguments::Fail(env, "logits", "none, keep, compare or divergence");
+  request.logits = logits == "keep"         ? Logits::kKeep
+                   : logits == "compare"    ? Logits::kCompare
+                   : logits == "divergence" ? Logits::kDivergence
+                                            : Logits::kNone;
   const std::shared_ptr<JobState> job = ReadJob(env, options);
   state->busy = true;
   return PromiseWorker<RunResult>::Start(

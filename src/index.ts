@@ -15,6 +15,7 @@ export { loadModel, type LoadModelOptions, type Model } from "./engine/model.js"
 export type { ScoreSession } from "./engine/score-session.js";
 export type {
   ScoreCost,
+  ScoreObjective,
   ScoreProgress,
   ScoreSessionOptions,
   SessionFacts,

@@ -120,7 +120,12 @@ export interface CalibrationResult {
   };
   /** Of a run that was cancelled or failed: it had scored `data.samples` of so many, the longest first, which is no random choice. Else null. */
   readonly partial: { readonly ofSamples: number } | null;
-  readonly objective: "nll";
+  /** `nll`, `kl` (divergence from the full adapter: likeness, not quality), or the name of a metric of answers. */
+  readonly objective: string;
+  /** How `mean` and `perSample` read; gains are above 0 for better either way. Absent: lower is better, nats per token. */
+  readonly objectiveScale?: { readonly higherIsBetter: boolean; readonly unit: string };
+  /** The adapter was trained on these samples (`--in-sample`): nothing is called `better`. Absent: false. */
+  readonly inSample?: boolean;
   readonly strategy: "exhaustive";
   readonly goal: "economy" | "quality";
   readonly margin: number;

@@ -2,7 +2,7 @@ import { scoredCount, type Sample, type SampleSet } from "../data/sample.js";
 import type { Adapter } from "../engine/adapter.js";
 import { engineFacts } from "../engine/backend.js";
 import type { ScoreSession } from "../engine/score-session.js";
-import type { ScoreSessionOptions } from "../engine/session-types.js";
+import type { ScoreObjective, ScoreSessionOptions } from "../engine/session-types.js";
 import { BackendError, CancelledError } from "../errors.js";
 import type { Candidate, Family } from "../lora/candidate.js";
 import { packageVersion } from "../package-version.js";
@@ -10,6 +10,7 @@ import type { CalibrationResult } from "../result.js";
 import type { Goal } from "../search/choose.js";
 import { conclude, type Conclusion } from "../search/conclude.js";
 import { exhaustiveSearch, type SearchScorer } from "../search/exhaustive.js";
+import { KL, NLL } from "../search/objective.js";
 import type { ScoreTable } from "../search/scores.js";
 import { checkCalibrationOptions } from "./check-options.js";
 import { identify, type FileIdentity } from "./file-identity.js";
@@ -25,6 +26,13 @@ export interface CalibrationProgress {
 }
 
 export interface CalibrateOptions extends ScoreSessionOptions {
+  /**
+   * `nll` (default): how well the candidate predicts the samples. `kl`: how much like the full adapter it predicts, which
+   * needs no right answers and says nothing about quality: nothing can be `better`.
+   */
+  readonly objective?: ScoreObjective;
+  /** The adapter was trained on these samples: said in the result, and nothing is called `better`. Default false. */
+  readonly inSample?: boolean;
   /** `economy` (default): the fewest adapted layers that lose nothing; `quality`: the best proven better. */
   readonly goal?: Goal;
   /** Share of the adapter's gain that may be lost, in (0, 1); default 0.02. */
@@ -83,7 +91,7 @@ export async function calibrate(
   options.onPlan?.(plan);
 
   const partial = new PartialScores(samples);
-  const scorer = searchScorer(adapter, samples, session, partial);
+  const scorer = searchScorer(adapter, samples, session, options.objective, partial);
   const facts: FixedFacts = { adapter, samples, session, model, source, options, start };
   try {
     const outcome = await exhaustiveSearch(scorer, {
@@ -106,9 +114,11 @@ export async function calibrate(
 }
 
 function judgeOptions(adapter: Adapter, options: CalibrateOptions) {
-  const { goal, margin, confidence, seed, tokenWeighted, force } = options;
+  const { objective, inSample, goal, margin, confidence, seed, tokenWeighted, force } = options;
   return {
     coveredLayers: adapter.file.layers,
+    objective: objective === "kl" ? KL : NLL,
+    ...(inSample !== undefined && { inSample }),
     ...(goal !== undefined && { goal }),
     ...(margin !== undefined && { margin }),
     ...(confidence !== undefined && { confidence }),
@@ -166,6 +176,7 @@ function searchScorer(
   adapter: Adapter,
   { samples }: SampleSet,
   session: ScoreSession,
+  objective: ScoreObjective | undefined,
   partial: PartialScores,
 ): SearchScorer {
   return {
@@ -177,6 +188,7 @@ function searchScorer(
       partial.beginStage(candidates);
       return session.score(candidates, {
         ...scoring,
+        objective,
         onBatch: (batch, scores) => {
           partial.add(batch, scores);
         },
@@ -228,6 +240,7 @@ async function resultOf(
   const { flashAttention, keyType, valueType } = session.context;
   const { backend, notice } = adapter.model.placement;
   const { llamaCpp } = await engineFacts();
+  const { objective, inSample } = judgement.options;
   return {
     schema: "lora-boundary/calibration@1",
     version: packageVersion,
@@ -262,7 +275,9 @@ async function resultOf(
       lines: scored.map(({ line }) => line),
     },
     partial: scored.length < samples.samples.length ? { ofSamples: samples.samples.length } : null,
-    objective: "nll",
+    objective: objective.name,
+    objectiveScale: { higherIsBetter: objective.higherIsBetter, unit: objective.unit },
+    inSample,
     strategy: "exhaustive",
     goal: answer.goal,
     margin: answer.margin,

@@ -2,7 +2,7 @@ import type { SampleSet } from "../data/sample.js";
 import type { Adapter } from "../engine/adapter.js";
 import { requireMemory, type MemoryEstimate } from "../engine/memory-estimate.js";
 import type { ScoreSession } from "../engine/score-session.js";
-import type { ScoreSessionOptions } from "../engine/session-types.js";
+import type { ScoreObjective, ScoreSessionOptions } from "../engine/session-types.js";
 import type { Family } from "../lora/candidate.js";
 import { boundaryCandidates, scaleCandidates } from "../search/families.js";
 import { DEFAULT_CONFIDENCE, DEFAULT_MARGIN } from "../search/judge-options.js";
@@ -33,6 +33,8 @@ export interface CalibrationPlan {
 }
 
 export interface PlanOptions extends ScoreSessionOptions {
+  /** As for `calibrate`. */
+  readonly objective?: ScoreObjective | undefined;
   readonly families?: readonly Family[] | undefined;
   readonly margin?: number | undefined;
   readonly confidence?: number | undefined;
@@ -58,6 +60,7 @@ export async function planSession(
   adapter: Adapter,
   samples: SampleSet,
   {
+    objective,
     families = ["boundary"],
     margin = DEFAULT_MARGIN,
     confidence = DEFAULT_CONFIDENCE,
@@ -69,8 +72,8 @@ export async function planSession(
   const controls = scaleCandidates(layers);
   const controlsAsked = families.includes("scale");
   const candidates = [...boundaryCandidates(layers, adapter.file.layers), ...(controlsAsked ? controls : [])];
-  const cost = session.cost(candidates);
-  const memory = await session.estimateMemory(candidates, signal);
+  const cost = session.cost(candidates, objective);
+  const memory = await session.estimateMemory(candidates, signal, objective);
   requireMemory(memory, session.batchTokens);
   const passes = cost.passes + cost.checkPasses;
   return {
@@ -81,7 +84,7 @@ export async function planSession(
     candidates: candidates.length,
     passes,
     naivePasses: cost.naivePasses,
-    controlPasses: controlsAsked ? 0 : session.cost(controls).passes,
+    controlPasses: controlsAsked ? 0 : session.cost(controls, objective).passes,
     seconds: measure ? passes * (await session.probe(signal)) : null,
     memory,
     smallestShare: smallestDifference({ units: samples.groups, confidence }),

@@ -26,8 +26,8 @@ export interface Run {
   readonly resumeAt?: number;
   /** Layers, above `resumeAt`, below which to keep the state. Default: none. */
   readonly keepAt?: readonly number[];
-  /** Keep the logits of this run, or compare with those kept. */
-  readonly logits?: "keep" | "compare";
+  /** See `NativeRun.logits`; default: only the loss. */
+  readonly logits?: "keep" | "compare" | "divergence";
 }
 
 /** Carries out runs on one packed batch after another, in a context made when it is first needed. */

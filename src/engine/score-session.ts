@@ -15,7 +15,13 @@ import { nativeJob } from "./native-job.js";
 import type { Batch } from "./pack-batches.js";
 import { PackedSamples } from "./packed-samples.js";
 import { planRuns } from "./scale-trie.js";
-import type { ScoreCost, ScoreSessionOptions, SessionFacts, SessionScoreOptions } from "./session-types.js";
+import type {
+  ScoreCost,
+  ScoreObjective,
+  ScoreSessionOptions,
+  SessionFacts,
+  SessionScoreOptions,
+} from "./session-types.js";
 
 /** What a session needs of the adapter that it scores. */
 export interface SessionSource {
@@ -98,10 +104,10 @@ export class ScoreSession extends Owned {
   }
 
   /** The cost of scoring `candidates`, assuming that every layer border can be resumed at. */
-  cost(candidates: readonly Candidate[]): ScoreCost {
+  cost(candidates: readonly Candidate[], objective: ScoreObjective = "nll"): ScoreCost {
     const plan = planRuns(this.#vectorsOf(candidates).vectors);
     return {
-      passes: plan.layersComputed / this.#source.model.layers,
+      passes: referencePasses(objective) + plan.layersComputed / this.#source.model.layers,
       checkPasses: (selfChecks(plan).length * this.#packed.tokensOf(this.batches[0] ?? [])) / this.tokens,
       naivePasses: candidates.length,
       states: plan.mostStates,
@@ -113,7 +119,11 @@ export class ScoreSession extends Owned {
    *
    * @throws BackendError, CancelledError
    */
-  async estimateMemory(candidates: readonly Candidate[], signal?: AbortSignal): Promise<MemoryEstimate> {
+  async estimateMemory(
+    candidates: readonly Candidate[],
+    signal?: AbortSignal,
+    objective: ScoreObjective = "nll",
+  ): Promise<MemoryEstimate> {
     const { addon } = this.#handles;
     const { model, file } = this.#source;
     const { path, placement } = model;
@@ -124,11 +134,13 @@ export class ScoreSession extends Owned {
       (control) => addon.simulateMemory({ ...shape, path, gpuLayers, devices, control }),
       { signal },
     );
-    return estimateMemory(shape, model.facts, file, this.#simulated, this.cost(candidates).states);
+    const estimate = estimateMemory(shape, model.facts, file, this.#simulated, this.cost(candidates).states);
+    // Those of the full adapter stay beside each candidate's.
+    return objective === "kl" ? { ...estimate, logits: 2 * estimate.logits } : estimate;
   }
 
   /**
-   * @returns per candidate, in their order: mean NLL per scored token of every sample, nats
+   * @returns per candidate, in their order: mean NLL per scored token of every sample, nats; with another objective that
    * @throws MemoryError before anything is allocated; CancelledError
    * @throws BackendError, of which SCORE_NOT_FINITE names the candidate and its sample; nothing more is run then
    */
@@ -189,14 +201,15 @@ export class ScoreSession extends Owned {
 
   async #scoreAll(
     candidates: readonly Candidate[],
-    { signal, onProgress, plain = false, onBatch }: SessionScoreOptions,
+    { objective = "nll", signal, onProgress, plain = false, onBatch }: SessionScoreOptions,
   ): Promise<readonly Float64Array[]> {
+    requireObjective(objective);
     const { vectors, vectorOf } = this.#vectorsOf(candidates);
     if (vectors.length === 0) return [];
-    await this.#open(candidates, signal);
+    await this.#open(candidates, signal, objective);
     const { samples, scored } = this.#packed;
     const scores = candidates.map(() => new Float64Array(samples.length));
-    const total = plain ? vectors.length : this.cost(candidates).passes;
+    const total = plain ? referencePasses(objective) + vectors.length : this.cost(candidates, objective).passes;
     let done = 0;
     for (const batch of this.batches) {
       const samplesOfBatch = this.#packed.samplesOf(batch);
@@ -210,6 +223,7 @@ export class ScoreSession extends Owned {
         onProgress?.({ done, total: Math.max(total, done) });
       };
       const sums = await this.#scorer.score(vectors, {
+        objective,
         signal,
         plain,
         onRun,
@@ -229,9 +243,13 @@ export class ScoreSession extends Owned {
     return scores;
   }
 
-  async #open(candidates: readonly Candidate[], signal: AbortSignal | undefined): Promise<void> {
+  async #open(
+    candidates: readonly Candidate[],
+    signal: AbortSignal | undefined,
+    objective?: ScoreObjective,
+  ): Promise<void> {
     if (this.#runner.isOpen) return;
-    requireMemory(await this.estimateMemory(candidates, signal), this.batchTokens);
+    requireMemory(await this.estimateMemory(candidates, signal, objective), this.batchTokens);
     await this.#runner.open(signal);
   }
 
@@ -251,6 +269,11 @@ export class ScoreSession extends Owned {
     });
     return { vectors, vectorOf };
   }
+}
+
+/** A divergence is measured from the full adapter, which runs once more for it. */
+function referencePasses(objective: ScoreObjective): number {
+  return objective === "kl" ? 1 : 0;
 }
 
 /** `readSamples` makes only such; samples made by hand are checked here. */
@@ -279,6 +302,13 @@ function requireFinite(sums: Float64Array, candidate: Candidate | undefined, sam
     `Expected a finite score but received ${sums[position] ?? NaN} for candidate \`${id}\` on the sample of line ${line}: the model, the adapter at this strength or the backend computes numbers that overflow. Try another backend or quantisation, or leave this candidate or sample out.`,
     { details: { candidate: id, line } },
   );
+}
+
+function requireObjective(objective: string): void {
+  if (objective === "nll" || objective === "kl") return;
+  throw new UsageError("OBJECTIVE_RANGE", `Expected \`nll\` or \`kl\` for \`objective\` but received ${objective}.`, {
+    details: { option: "objective", received: objective },
+  });
 }
 
 function requireRange(option: string, value: number, low: number, high: number): void {

@@ -14,7 +14,16 @@ export interface ScoreProgress {
   readonly total: number;
 }
 
+/**
+ * What a score is, per scored token and lower for better. `nll`: the negative log-likelihood of the sample's own tokens.
+ * `kl`: the Kullback-Leibler divergence from the full adapter's next-token distributions to the candidate's. It is 0 for the
+ * full adapter by definition, and says how alike two models are, not how good.
+ */
+export type ScoreObjective = "nll" | "kl";
+
 export interface SessionScoreOptions {
+  /** Default `nll`. */
+  readonly objective?: ScoreObjective | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: ((progress: ScoreProgress) => void) | undefined;
   /** Compute every candidate from the tokens, as llama.cpp alone would: the reference of benches and tests. */

@@ -99,12 +99,18 @@ export interface NativeRun extends NativeStrengths {
   readonly resumeAt: number;
   /** Layers, above `resumeAt`, below which to keep the state. */
   readonly keepAt: Int32Array;
-  /** Keep the logits of this run, or compare with those kept. */
-  readonly logits: "none" | "keep" | "compare";
+  /**
+   * Keep the logits of this run, compare with those kept (which are then forgotten), or give the divergence from those kept
+   * (which stay until the next batch).
+   */
+  readonly logits: "none" | "keep" | "compare" | "divergence";
 }
 
 export interface NativeRunResult {
-  /** Per sample of the batch: summed negative log-likelihood of its scored tokens, nats. */
+  /**
+   * Per sample of the batch: summed negative log-likelihood of its scored tokens, nats; with `divergence` the summed
+   * Kullback-Leibler divergence from the kept run's next-token distributions to this run's.
+   */
   readonly sums: Float64Array;
   /** Per sample: scored tokens that are the most likely ones; among equals the lowest id is. */
   readonly correct: Int32Array;

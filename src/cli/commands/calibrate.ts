@@ -10,6 +10,7 @@ import type { SampleSet } from "../../data/sample.js";
 import { renderSample } from "../../data/show-sample.js";
 import type { Adapter } from "../../engine/adapter.js";
 import { loadModel } from "../../engine/model.js";
+import type { ScoreObjective } from "../../engine/session-types.js";
 import { InputError, LoraBoundaryError, UsageError } from "../../errors.js";
 import { requireTarget } from "../../gguf/target-file.js";
 import { renderPlan, type PlanView } from "../../report/plan.js";
@@ -28,6 +29,8 @@ interface CalibrateFlags extends MachineFlags {
   readonly output?: string;
   readonly json?: string;
   readonly force?: boolean;
+  readonly objective: ScoreObjective;
+  readonly inSample?: true;
   readonly goal: "economy" | "quality";
   readonly margin: number;
   readonly confidence: number;
@@ -84,6 +87,15 @@ export function configure(command: Command): void {
         .choices(["economy", "quality"])
         .default("economy"),
     )
+    .addOption(
+      new Option(
+        "--objective <objective>",
+        "nll: how well the samples are predicted; kl: how much like the full adapter, which needs no right answers",
+      )
+        .choices(["nll", "kl"])
+        .default("nll"),
+    )
+    .option("--in-sample", "the adapter was trained on these samples: say so, and call nothing better")
     .option("--margin <share>", "share of the adapter's gain that may be lost", decimal, 0.02)
     .option("--confidence <level>", "of all bounds together", decimal, 0.95)
     .option("--seed <n>", "of everything random", integer, 0)
@@ -156,6 +168,7 @@ export async function run(args: readonly string[], flags: CalibrateFlags, contex
     result = await calibrate(adapter, samples, {
       ...options,
       goal: flags.goal,
+      inSample: flags.inSample ?? false,
       seed: flags.seed,
       tokenWeighted: flags.tokenWeighted ?? false,
       force,
@@ -250,9 +263,9 @@ function templateVariables(text: string | undefined): Readonly<Record<string, un
 }
 
 function searchOptions(flags: CalibrateFlags) {
-  const { controls, margin, confidence } = flags;
+  const { objective, controls, margin, confidence } = flags;
   const families = controls === true ? (["boundary", "scale"] as const) : (["boundary"] as const);
-  return { families, margin, confidence, ...sessionOptions(flags) };
+  return { objective, families, margin, confidence, ...sessionOptions(flags) };
 }
 
 function planView({ memory, ...estimate }: CalibrationPlan): PlanView {
