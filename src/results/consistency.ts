@@ -21,11 +21,12 @@ export function inconsistency(result: CalibrationResult): ResultProblem | null {
     if (layerScales.length !== model.layers) {
       return lengths(`${path}.layerScales`, model.layers, "strengths, one per layer", layerScales.length);
     }
-    if (samples > data.samples) {
-      return { path: `${path}.samples`, expected: `at most ${data.samples}`, received: String(samples) };
+    if (perSample.length !== data.samples) {
+      return lengths(`${path}.perSample`, data.samples, "scores, one per sample", perSample.length);
     }
-    if (perSample.length !== samples) {
-      return lengths(`${path}.perSample`, samples, "scores, one per sample", perSample.length);
+    const scored = perSample.filter((score) => score !== null).length;
+    if (scored !== samples) {
+      return lengths(`${path}.samples`, scored, "as it has scores", samples);
     }
   }
   if (selected !== null) {

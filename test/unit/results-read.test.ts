@@ -94,8 +94,9 @@ describe("files that are not what calibrate has written", () => {
   it.each([
     ["candidates.2.perSample", [1, 2, 3], "candidates[2].perSample", "80 scores, one per sample", "received 3"],
     ["candidates.0.layerScales", [0], "candidates[0].layerScales", "strengths, one per layer", "received 1"],
-    ["candidates.0.perSample.4", "x", "candidates[0].perSample[4]", "expected number", 'received "x"'],
-    ["candidates.1.samples", 500, "candidates[1].samples", "at most 80", "received 500"],
+    ["candidates.0.perSample.4", "x", "candidates[0].perSample[4]", "expected number or null", 'received "x"'],
+    ["candidates.1.samples", 500, "candidates[1].samples", "80 as it has scores", "received 500"],
+    ["candidates.1.perSample.3", null, "candidates[1].samples", "79 as it has scores", "received 80"],
     ["candidates.1.id", "upto:0", "candidates[1].id", "a name of its own", "upto:0 again"],
     ["candidates.1.verdict", "great", "candidates[1].verdict", "one of", 'received "great"'],
     ["candidates", [], "candidates", "at least 1 entry", "received none"],

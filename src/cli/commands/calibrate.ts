@@ -23,10 +23,12 @@ import type { CommandContext } from "../context.js";
 import { examples } from "../help.js";
 import { deliver, jsonOption, requireJsonTarget, type JsonRequest } from "../json-output.js";
 import { decimal, integer } from "../numbers.js";
+import { pageOption, requirePageTarget, writePage, type PageRequest } from "../page-output.js";
 
 interface CalibrateFlags {
   readonly output?: string;
   readonly json?: string;
+  readonly report?: string;
   readonly force?: boolean;
   readonly goal: "economy" | "quality";
   readonly margin: number;
@@ -83,6 +85,7 @@ export function configure(command: Command): void {
     )
     .option("-o, --output <file>", "adapter to write, where a cut is proven")
     .addOption(jsonOption())
+    .addOption(pageOption())
     .option("--force", "write over existing files, and go on where the adapter does not beat the base model")
     .addOption(
       new Option("--goal <goal>", "economy: the fewest layers that lose nothing; quality: the best proven better")
@@ -138,6 +141,8 @@ export async function run(args: readonly string[], flags: CalibrateFlags, contex
   // A run of an hour must not fail at its end for a name.
   if (output !== undefined) await requireOutput(output, flags, [base, source, samplesPath]);
   await requireJsonTarget(json);
+  const page: PageRequest = { target: flags.report, inputs: json.inputs, force };
+  await requirePageTarget(page);
   const reading = await readingOptions(flags, context.signal);
 
   const { signal, progress } = context;
@@ -187,7 +192,7 @@ export async function run(args: readonly string[], flags: CalibrateFlags, contex
     });
   } catch (error) {
     progress.done();
-    if (error instanceof CancelledError) await showPartial(error, json, context);
+    if (error instanceof CancelledError) await showPartial(error, json, page, context);
     throw error;
   }
   let failure: Error | null = null;
@@ -202,6 +207,7 @@ export async function run(args: readonly string[], flags: CalibrateFlags, contex
   }
   progress.done();
   await deliver(result, () => renderCalibration(result, context.style), json, context);
+  await writePage(result, page, context);
   if (failure !== null) throw failure;
   if (!result.gate.passed && !result.gate.forced) {
     throw new InputError(
@@ -311,13 +317,15 @@ function showSample(
 }
 
 /** What is known when Ctrl-C comes; the error itself goes on to the exit code. */
-async function showPartial(error: CancelledError, json: JsonRequest, context: CommandContext) {
+async function showPartial(error: CancelledError, json: JsonRequest, page: PageRequest, context: CommandContext) {
   const partial = error.details["partial"] as CalibrationResult | null | undefined;
   if (partial == null) {
     context.stderr("Nothing is known yet: fewer than two samples were complete.");
     return;
   }
   await deliver(partial, () => renderCalibration(partial, context.style), json, context);
+  // The signal has fired, but what there is to read is small.
+  await writePage(partial, page, { ...context, signal: new AbortController().signal });
 }
 
 async function write(
