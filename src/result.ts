@@ -31,7 +31,8 @@ export interface CandidateResult {
   readonly verdict: Verdict;
   /** Samples after which an adaptive strategy dropped it; null where it was kept to the end. */
   readonly droppedAfter: number | null;
-  readonly perSample: readonly number[];
+  /** Null for samples that it was not scored on. */
+  readonly perSample: readonly (number | null)[];
 }
 
 /** Whether the full adapter beats the base model on these samples at all. */

@@ -31,6 +31,11 @@ const COMMANDS: readonly CommandEntry[] = [
     summary: "find the fewest layers that keep the quality, prove it, write them",
     load: () => import("./commands/calibrate.js"),
   },
+  {
+    name: "report",
+    summary: "show results again: as a page, as charts, compared",
+    load: () => import("./commands/report.js"),
+  },
   { name: "trim", summary: "write an adapter that keeps only some layers", load: () => import("./commands/trim.js") },
   {
     name: "inspect",

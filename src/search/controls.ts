@@ -50,7 +50,7 @@ export function judgeControls(
   const bestGlobalScale = { id: best.id, gainVsFull: best.gainVsFull };
   if (selected === null) return { bestGlobalScale, noiseFloor, selectedVsBest: null, explainsGain: false };
   const difference = unitMean(
-    Float64Array.from(best.perSample, (score, sample) => score - (selected.perSample[sample] ?? 0)),
+    Float64Array.from(best.perSample, (score, sample) => (score ?? NaN) - (selected.perSample[sample] ?? NaN)),
     judgement.units,
   );
   return {

@@ -14,7 +14,14 @@ export function resultOf(
     version: "0.0.0",
     createdAt: "2025-01-01T00:00:00.000Z",
     command: ["lora-boundary", "calibrate"],
-    model: { path: "base.gguf", sha256: "", fingerprint: "", architecture: "llama", layers: 30, quantization: "Q4_1" },
+    model: {
+      path: "base.gguf",
+      sha256: "",
+      fingerprint: "",
+      architecture: "llama",
+      layers: table.candidates[0]!.layerScales.length,
+      quantization: "Q4_1",
+    },
     adapter: {
       path: "adapter.gguf",
       sha256: "",

@@ -24,10 +24,12 @@ import { examples } from "../help.js";
 import { deliver, jsonOption, requireJsonTarget, type JsonRequest } from "../json-output.js";
 import { addMachineOptions, deviceOptions, sessionOptions, type MachineFlags } from "../machine-options.js";
 import { decimal, integer } from "../numbers.js";
+import { pageOption, requirePageTarget, writePage, type PageRequest } from "../page-output.js";
 
 interface CalibrateFlags extends MachineFlags {
   readonly output?: string;
   readonly json?: string;
+  readonly report?: string;
   readonly force?: boolean;
   readonly objective: ScoreObjective;
   readonly inSample?: true;
@@ -81,6 +83,7 @@ export function configure(command: Command): void {
     )
     .option("-o, --output <file>", "adapter to write, where a cut is proven")
     .addOption(jsonOption())
+    .addOption(pageOption())
     .option("--force", "write over existing files, and go on where the adapter does not beat the base model")
     .addOption(
       new Option("--goal <goal>", "economy: the fewest layers that lose nothing; quality: the best proven better")
@@ -136,6 +139,8 @@ export async function run(args: readonly string[], flags: CalibrateFlags, contex
   // A run of an hour must not fail at its end for a name.
   if (output !== undefined) await requireOutput(output, flags, [base, source, samplesPath]);
   await requireJsonTarget(json);
+  const page: PageRequest = { target: flags.report, inputs: json.inputs, force };
+  await requirePageTarget(page);
   const reading = await readingOptions(flags, context.signal);
 
   const { signal, progress } = context;
@@ -184,7 +189,7 @@ export async function run(args: readonly string[], flags: CalibrateFlags, contex
     });
   } catch (error) {
     progress.done();
-    if (error instanceof LoraBoundaryError && "partial" in error.details) await showPartial(error, json, context);
+    if (error instanceof LoraBoundaryError && "partial" in error.details) await showPartial(error, json, page, context);
     throw error;
   }
   let failure: Error | null = null;
@@ -199,6 +204,7 @@ export async function run(args: readonly string[], flags: CalibrateFlags, contex
   }
   progress.done();
   await deliver(result, () => renderCalibration(result, context.style), json, context);
+  await writePage(result, page, context);
   if (failure !== null) throw failure;
   if (!result.gate.passed && !result.gate.forced) {
     throw new InputError(
@@ -309,13 +315,15 @@ function showSample(
 }
 
 /** What is known when Ctrl-C comes or the backend fails; the error itself goes on to the exit code. */
-async function showPartial(error: LoraBoundaryError, json: JsonRequest, context: CommandContext) {
+async function showPartial(error: LoraBoundaryError, json: JsonRequest, page: PageRequest, context: CommandContext) {
   const partial = error.details["partial"] as CalibrationResult | null | undefined;
   if (partial == null) {
     context.stderr("Nothing is known yet: fewer than two samples were complete.");
     return;
   }
   await deliver(partial, () => renderCalibration(partial, context.style), json, context);
+  // The signal has fired, but what there is to read is small.
+  await writePage(partial, page, { ...context, signal: new AbortController().signal });
 }
 
 async function write(
