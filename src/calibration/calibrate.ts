@@ -3,7 +3,7 @@ import type { Adapter } from "../engine/adapter.js";
 import { engineFacts } from "../engine/backend.js";
 import type { ScoreSession } from "../engine/score-session.js";
 import type { ScoreSessionOptions } from "../engine/session-types.js";
-import { CancelledError } from "../errors.js";
+import { BackendError, CancelledError } from "../errors.js";
 import type { Candidate, Family } from "../lora/candidate.js";
 import { packageVersion } from "../package-version.js";
 import type { CalibrationResult } from "../result.js";
@@ -55,7 +55,7 @@ export interface CalibrateOptions extends ScoreSessionOptions {
  *
  * @throws InputError TOO_FEW_SAMPLES with fewer than 2 independent samples; UsageError for an option out of range
  * @throws MemoryError before anything is allocated; BackendError
- * @throws CancelledError; `details.partial` is the result on the samples that were complete, or null where that is too few
+ * @throws CancelledError, and BackendError SERVER_GONE; their `details.partial` is the result on the samples that were complete, or null where that is too few
  */
 export async function calibrate(
   adapter: Adapter,
@@ -95,10 +95,14 @@ export async function calibrate(
     });
     return await resultOf(outcome, samples.samples, facts);
   } catch (error) {
-    if (!(error instanceof CancelledError)) throw error;
+    const isCancelled = error instanceof CancelledError;
+    if (!isCancelled && !(error instanceof BackendError && error.code === "SERVER_GONE")) throw error;
     const complete = partial.complete();
     const known = complete === null ? null : await resultOf(conclude(complete.table, judging), complete.samples, facts);
-    throw new CancelledError(error.message, { cause: error, details: { partial: known } });
+    const options = { cause: error, details: { ...error.details, partial: known } };
+    throw isCancelled
+      ? new CancelledError(error.message, options)
+      : new BackendError(error.code, error.message, options);
   }
 }
 

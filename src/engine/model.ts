@@ -8,7 +8,7 @@ import { readModel, type ModelFile } from "../lora/model-file.js";
 import { loadAddon } from "../native/binding.js";
 import type { NativeAddon, NativeModel, NativeModelFacts } from "../native/types.js";
 import { Adapter, CPU_RANK_MULTIPLE, loadParts, type LoadAdapterOptions } from "./adapter.js";
-import { placeModel, type DeviceOptions, type Placement } from "./devices.js";
+import { nativePlacement, placeModel, type DeviceOptions, type Placement } from "./devices.js";
 import { Owned } from "./lifetime.js";
 import { fromNative, nativeJob, type JobOptions } from "./native-job.js";
 
@@ -18,15 +18,16 @@ export type LoadModelOptions = JobOptions & DeviceOptions;
  * Loads a base model; of a split one give the first part. Headers are checked before llama.cpp sees the file.
  *
  * @throws InputError as `readModel`, and MODEL_KIND for encoder-decoder, embedding-only and diffusion models
- * @throws BackendError ADDON_MISSING, ADDON_FAILED, GPU_MISSING, MODEL_LOAD; UsageError as `placeModel`; MemoryError;
+ * @throws BackendError ADDON_MISSING, ADDON_FAILED, GPU_MISSING, RPC_MISSING, SERVER_UNREACHABLE, SERVER_GONE,
+ *   MODEL_LOAD; UsageError as `placeModel`; MemoryError;
  *   CancelledError
  */
 export async function loadModel(path: string, options: LoadModelOptions = {}): Promise<Model> {
   const file = await readModel(path);
   const addon = await loadAddon();
-  const placement = placeModel(addon, options);
-  const { gpuLayers, devices } = placement;
-  const native = await nativeJob(addon, (control) => addon.loadModel({ path, gpuLayers, devices, control }), options);
+  const placement = await placeModel(addon, options);
+  const place = nativePlacement(placement);
+  const native = await nativeJob(addon, (control) => addon.loadModel({ ...place, path, control }), options);
   const model = new Model(addon, native, file, placement);
   try {
     requireCausal(model);

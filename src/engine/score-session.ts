@@ -7,7 +7,7 @@ import { defaultThreads } from "./backend.js";
 import { BatchRunner, type NativeHandles } from "./batch-runner.js";
 import { BatchScorer, selfChecks } from "./batch-scorer.js";
 import { strengthsOf } from "./candidate-strengths.js";
-import type { Placement } from "./devices.js";
+import { nativePlacement, type Placement } from "./devices.js";
 import { Owned } from "./lifetime.js";
 import { estimateMemory, requireMemory, type MemoryEstimate } from "./memory-estimate.js";
 import { nativeJob } from "./native-job.js";
@@ -105,11 +105,11 @@ export class ScoreSession extends Owned {
     const { addon } = this.#handles;
     const { model, file } = this.#source;
     const { path, placement } = model;
-    const { gpuLayers, devices } = placement;
+    const place = nativePlacement(placement);
     const shape = this.#packed.shape(this.threads);
     this.#simulated ??= await nativeJob(
       addon,
-      (control) => addon.simulateMemory({ ...shape, path, gpuLayers, devices, control }),
+      (control) => addon.simulateMemory({ ...shape, ...place, path, control }),
       { signal },
     );
     return estimateMemory(shape, model.facts, file, this.#simulated, this.cost(candidates).states);

@@ -9,9 +9,9 @@ import { readSamples } from "../../data/read-samples.js";
 import type { SampleSet } from "../../data/sample.js";
 import { renderSample } from "../../data/show-sample.js";
 import type { Adapter } from "../../engine/adapter.js";
-import { GPU_CHOICES, type Gpu } from "../../engine/devices.js";
+import { GPU_CHOICES, SPLIT_MODES, type Gpu, type SplitMode } from "../../engine/devices.js";
 import { loadModel } from "../../engine/model.js";
-import { CancelledError, InputError, UsageError } from "../../errors.js";
+import { BackendError, CancelledError, InputError, UsageError, type LoraBoundaryError } from "../../errors.js";
 import { requireTarget } from "../../gguf/target-file.js";
 import { renderPlan, type PlanView } from "../../report/plan.js";
 import { renderShownSample } from "../../report/shown-sample.js";
@@ -22,7 +22,7 @@ import { CONTROL_SCALES } from "../../search/families.js";
 import type { CommandContext } from "../context.js";
 import { examples } from "../help.js";
 import { deliver, jsonOption, requireJsonTarget, type JsonRequest } from "../json-output.js";
-import { decimal, integer } from "../numbers.js";
+import { decimal, decimals, integer, list } from "../numbers.js";
 
 interface CalibrateFlags {
   readonly output?: string;
@@ -47,6 +47,9 @@ interface CalibrateFlags {
   readonly gpu: Gpu;
   readonly gpuLayers?: number;
   readonly device?: readonly string[];
+  readonly rpc?: readonly string[];
+  readonly splitMode?: SplitMode;
+  readonly tensorSplit?: readonly number[];
   readonly threads?: number;
   readonly batchTokens: number;
   readonly hash: "auto" | "full";
@@ -115,8 +118,11 @@ export function configure(command: Command): void {
         .choices(GPU_CHOICES)
         .default("none"),
     )
-    .option("--gpu-layers <n>", "layers to compute on the GPU (default: all)", integer)
-    .option("--device <names...>", "GPUs by the names that doctor lists (default: all of the backend)")
+    .option("--gpu-layers <n>", "layers to compute on GPUs and servers, from the top (default: all)", integer)
+    .option("--device <names...>", "devices by the names that doctor lists (default: all of backend and servers)")
+    .option("--rpc <host:port,...>", "RPC servers of llama.cpp to spread the model over; see lora-boundary-build", list)
+    .option("--tensor-split <shares>", "share of each device, such as 3,1 (default: by free memory)", decimals)
+    .addOption(new Option("--split-mode <mode>", "as llama.cpp has it (default: layer)").choices(SPLIT_MODES))
     .option("--threads <n>", "processor threads", integer)
     .option("--batch-tokens <n>", "tokens computed at once", integer, 512)
     .addOption(
@@ -145,6 +151,9 @@ export async function run(args: readonly string[], flags: CalibrateFlags, contex
     gpu: flags.gpu,
     gpuLayers: flags.gpuLayers,
     devices: flags.device,
+    rpc: flags.rpc,
+    splitMode: flags.splitMode,
+    tensorSplit: flags.tensorSplit,
     signal,
     onProgress: (share) => {
       progress.update({ label: "Loading the model", done: share, total: 1, secondsLeft: null });
@@ -187,7 +196,9 @@ export async function run(args: readonly string[], flags: CalibrateFlags, contex
     });
   } catch (error) {
     progress.done();
-    if (error instanceof CancelledError) await showPartial(error, json, context);
+    if (error instanceof CancelledError || (error instanceof BackendError && error.code === "SERVER_GONE")) {
+      await showPartial(error, json, context);
+    }
     throw error;
   }
   let failure: Error | null = null;
@@ -310,8 +321,8 @@ function showSample(
   return renderShownSample(renderSample(sample, model), style);
 }
 
-/** What is known when Ctrl-C comes; the error itself goes on to the exit code. */
-async function showPartial(error: CancelledError, json: JsonRequest, context: CommandContext) {
+/** What is known when Ctrl-C comes or a server goes away; the error itself goes on to the exit code. */
+async function showPartial(error: LoraBoundaryError, json: JsonRequest, context: CommandContext) {
   const partial = error.details["partial"] as CalibrationResult | null | undefined;
   if (partial == null) {
     context.stderr("Nothing is known yet: fewer than two samples were complete.");
