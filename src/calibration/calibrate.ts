@@ -55,7 +55,8 @@ export interface CalibrateOptions extends ScoreSessionOptions {
  *
  * @throws InputError TOO_FEW_SAMPLES with fewer than 2 independent samples; UsageError for an option out of range
  * @throws MemoryError before anything is allocated; BackendError
- * @throws CancelledError, and BackendError SERVER_GONE; their `details.partial` is the result on the samples that were complete, or null where that is too few
+ * @throws CancelledError, and BackendError SERVER_GONE; their `details.partial` is the result on the samples that were
+ *   complete, or null where that is too few
  */
 export async function calibrate(
   adapter: Adapter,

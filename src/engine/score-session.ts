@@ -13,6 +13,7 @@ import { estimateMemory, requireMemory, type MemoryEstimate } from "./memory-est
 import { nativeJob } from "./native-job.js";
 import type { Batch } from "./pack-batches.js";
 import { PackedSamples } from "./packed-samples.js";
+import { stateBytesOverRpc } from "./rpc-traffic.js";
 import { planRuns } from "./scale-trie.js";
 import type { ScoreCost, ScoreSessionOptions, SessionFacts, SessionScoreOptions } from "./session-types.js";
 
@@ -88,11 +89,13 @@ export class ScoreSession extends Owned {
   /** The cost of scoring `candidates`, assuming that every layer border can be resumed at. */
   cost(candidates: readonly Candidate[]): ScoreCost {
     const plan = planRuns(this.#vectorsOf(candidates).vectors);
+    const { layers, facts, placement } = this.#source.model;
     return {
-      passes: plan.layersComputed / this.#source.model.layers,
+      passes: plan.layersComputed / layers,
       checkPasses: (selfChecks(plan).length * this.#packed.tokensOf(this.batches[0] ?? [])) / this.tokens,
       naivePasses: candidates.length,
       states: plan.mostStates,
+      rpcStateBytes: stateBytesOverRpc(plan, placement, { layers, embedding: facts.embedding }, this.tokens),
     };
   }
 

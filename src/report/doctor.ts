@@ -192,6 +192,9 @@ function judged({ addon: state, model, adapter, pair, samples, problems }: Docto
   const addon =
     state === "missing" ? " Calibrating needs the addon, which does not load; trim and inspect do without." : "";
   if (ofFiles > 0) return { tint: "red", text: `${plural(ofFiles, "problem")} with the files.${addon}` } as const;
+  if (state !== "missing" && problems.length > 0) {
+    return { tint: "red", text: `${plural(problems.length, "problem")} with what computes.` } as const;
+  }
   const files = [model, adapter, samples].filter((file) => file !== null).length;
   if (files === 0) {
     return state === "missing"

@@ -1,5 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { parseServers } from "../../src/engine/rpc-servers.js";
+import { stateBytesOverRpc } from "../../src/engine/rpc-traffic.js";
+import { planRuns } from "../../src/engine/scale-trie.js";
 
 describe("addresses of RPC servers", () => {
   it("are host:port, by name or number", () => {
@@ -29,5 +31,30 @@ describe("addresses of RPC servers", () => {
         message: expect.stringContaining("host:port") as string,
       }),
     );
+  });
+});
+
+describe("kept states that travel to RPC servers", () => {
+  // The boundaries of 4 layers: the full adapter keeps the states at 1, 2 and 3; 3, 2 and 1 layers resume there.
+  const plan = planRuns(
+    [0, 1, 2, 3, 4].map((kept) => Float32Array.of(1, ...[0, 1, 2, 3].map((l) => (l < kept ? 1 : 0)), 1)),
+  );
+  const bytes = (backend: string, gpuLayers: number) =>
+    stateBytesOverRpc(plan, { backend, gpuLayers }, { layers: 4, embedding: 10 }, 100);
+  const state = 100 * 10 * 4;
+
+  it.each([
+    ["RPC", -1, 6],
+    ["RPC", 5, 6],
+    // The output head and layer 3: nothing resumes above layer 3.
+    ["RPC", 2, 0],
+    // Layers 1 to 3: the states at 2 and 3 are what layers 1 and 2 put out.
+    ["RPC", 4, 4],
+    ["RPC+CUDA", -1, 6],
+    ["RPC", 0, 0],
+    ["CPU", 0, 0],
+    ["CUDA", -1, 0],
+  ])("%s with %i layers: %i states", (backend, gpuLayers, states) => {
+    expect(bytes(backend, gpuLayers)).toBe(states * state);
   });
 });
