@@ -1,9 +1,11 @@
 #include "rpc_relay.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cstring>
 #include <limits>
 #include <stdexcept>
+#include <thread>
 
 #include "ggml-rpc.h"
 
@@ -125,7 +127,11 @@ RpcRelay::RpcRelay(const std::string& host, int port, int milliseconds)
 void RpcRelay::Serve() {
   while (true) {
     const TcpSocket client = listener_.Accept();
-    if (!client.valid()) continue;
+    if (!client.valid()) {
+      // No file handle is left, say: it may get better.
+      std::this_thread::sleep_for(std::chrono::milliseconds(100));
+      continue;
+    }
     served_ = true;
     ServeClient(client);
     served_ = false;
