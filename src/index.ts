@@ -10,7 +10,14 @@ export type { Tokenizer } from "./data/tokenizer.js";
 export type { Adapter, LoadAdapterOptions } from "./engine/adapter.js";
 export type { CacheType, ContextChoice, ContextOptions, FlashAttention, LossPlace } from "./engine/context-options.js";
 export { engineFacts, type EngineFacts } from "./engine/backend.js";
-export { GPU_CHOICES, type DeviceOptions, type Gpu, type Placement } from "./engine/devices.js";
+export {
+  GPU_CHOICES,
+  SPLIT_MODES,
+  type DeviceOptions,
+  type Gpu,
+  type Placement,
+  type SplitMode,
+} from "./engine/devices.js";
 export { loadModel, type LoadModelOptions, type Model } from "./engine/model.js";
 export type { ScoreSession } from "./engine/score-session.js";
 export type {

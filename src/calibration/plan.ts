@@ -26,6 +26,8 @@ export interface CalibrationPlan {
   readonly seconds: number | null;
   /** Bytes beyond model and adapter. */
   readonly memory: MemoryEstimate;
+  /** Bytes of kept states that travel to and from RPC servers, at most; 0 without any. */
+  readonly rpcStateBytes: number;
   /** Smallest difference these samples can show with 80 % power, as a share of the adapter's gain; null: none. */
   readonly smallestShare: number | null;
   /** Share of the gain that may be lost. */
@@ -87,6 +89,7 @@ export async function planSession(
     controlPasses: controlsAsked ? 0 : session.cost(controls, objective).passes,
     seconds: measure ? passes * (await session.probe(signal)) : null,
     memory,
+    rpcStateBytes: cost.rpcStateBytes,
     smallestShare: smallestDifference({ units: samples.groups, confidence }),
     margin,
   };

@@ -7,15 +7,18 @@ import {
   type FlashAttention,
   type LossPlace,
 } from "../engine/context-options.js";
-import { GPU_CHOICES, type DeviceOptions, type Gpu } from "../engine/devices.js";
+import { GPU_CHOICES, SPLIT_MODES, type DeviceOptions, type Gpu, type SplitMode } from "../engine/devices.js";
 import type { ScoreSessionOptions } from "../engine/session-types.js";
-import { integer } from "./numbers.js";
+import { decimals, integer, list } from "./numbers.js";
 
 /** Where and how a model is computed: the same flags for every command that loads one. */
 export interface MachineFlags {
   readonly gpu: Gpu;
   readonly gpuLayers?: number;
   readonly device?: readonly string[];
+  readonly rpc?: readonly string[];
+  readonly splitMode?: SplitMode;
+  readonly tensorSplit?: readonly number[];
   readonly threads?: number;
   readonly batchTokens: number;
   readonly flashAttn: FlashAttention;
@@ -33,8 +36,11 @@ export function addMachineOptions(command: Command): Command {
         .choices(GPU_CHOICES)
         .default("none"),
     )
-    .option("--gpu-layers <n>", "layers to compute on the GPU (default: all)", integer)
-    .option("--device <names...>", "GPUs by the names that doctor lists (default: all of the backend)")
+    .option("--gpu-layers <n>", "layers to compute on GPUs and servers, from the top (default: all)", integer)
+    .option("--device <names...>", "devices by the names that doctor lists (default: all of backend and servers)")
+    .option("--rpc <host:port,...>", "RPC servers of llama.cpp to spread the model over; see lora-boundary-build", list)
+    .option("--tensor-split <shares>", "share of each device, such as 3,1 (default: by free memory)", decimals)
+    .addOption(new Option("--split-mode <mode>", "as llama.cpp has it (default: layer)").choices(SPLIT_MODES))
     .option("--threads <n>", "processor threads", integer)
     .option("--batch-tokens <n>", "tokens computed at once", integer, 512)
     .addOption(new Option("--flash-attn <mode>", "flash attention").choices(FLASH_ATTENTION).default("auto"))
@@ -51,8 +57,8 @@ export function addMachineOptions(command: Command): Command {
     );
 }
 
-export function deviceOptions({ gpu, gpuLayers, device }: MachineFlags): DeviceOptions {
-  return { gpu, gpuLayers, devices: device };
+export function deviceOptions({ gpu, gpuLayers, device, rpc, splitMode, tensorSplit }: MachineFlags): DeviceOptions {
+  return { gpu, gpuLayers, devices: device, rpc, splitMode, tensorSplit };
 }
 
 export function sessionOptions(flags: MachineFlags): ScoreSessionOptions {

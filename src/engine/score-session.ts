@@ -8,12 +8,13 @@ import { BatchRunner, type NativeHandles } from "./batch-runner.js";
 import { BatchScorer, selfChecks } from "./batch-scorer.js";
 import { strengthsOf } from "./candidate-strengths.js";
 import { contextChoice, type ContextChoice } from "./context-options.js";
-import type { Placement } from "./devices.js";
+import { nativePlacement, type Placement } from "./devices.js";
 import { Owned } from "./lifetime.js";
 import { estimateMemory, requireMemory, type MemoryEstimate } from "./memory-estimate.js";
 import { nativeJob } from "./native-job.js";
 import type { Batch } from "./pack-batches.js";
 import { PackedSamples } from "./packed-samples.js";
+import { stateBytesOverRpc } from "./rpc-traffic.js";
 import { planRuns } from "./scale-trie.js";
 import type {
   ScoreCost,
@@ -106,11 +107,13 @@ export class ScoreSession extends Owned {
   /** The cost of scoring `candidates`, assuming that every layer border can be resumed at. */
   cost(candidates: readonly Candidate[], objective: ScoreObjective = "nll"): ScoreCost {
     const plan = planRuns(this.#vectorsOf(candidates).vectors);
+    const { layers, facts, placement } = this.#source.model;
     return {
-      passes: referencePasses(objective) + plan.layersComputed / this.#source.model.layers,
+      passes: referencePasses(objective) + plan.layersComputed / layers,
       checkPasses: (selfChecks(plan).length * this.#packed.tokensOf(this.batches[0] ?? [])) / this.tokens,
       naivePasses: candidates.length,
       states: plan.mostStates,
+      rpcStateBytes: stateBytesOverRpc(plan, placement, { layers, embedding: facts.embedding }, this.tokens),
     };
   }
 
@@ -127,11 +130,11 @@ export class ScoreSession extends Owned {
     const { addon } = this.#handles;
     const { model, file } = this.#source;
     const { path, placement } = model;
-    const { gpuLayers, devices } = placement;
+    const place = nativePlacement(placement);
     const shape = this.#shape;
     this.#simulated ??= await nativeJob(
       addon,
-      (control) => addon.simulateMemory({ ...shape, path, gpuLayers, devices, control }),
+      (control) => addon.simulateMemory({ ...shape, ...place, path, control }),
       { signal },
     );
     const estimate = estimateMemory(shape, model.facts, file, this.#simulated, this.cost(candidates).states);

@@ -42,6 +42,8 @@ export interface ScoreCost {
   readonly naivePasses: number;
   /** Most states kept at the same time. */
   readonly states: number;
+  /** Of kept states, to and from RPC servers; 0 without any. */
+  readonly rpcStateBytes: number;
 }
 
 /**

@@ -14,6 +14,7 @@ export type NativeCode =
   | "NO_DEVICE"
   | "OUT_OF_MEMORY"
   | "REPLAY_FAILED"
+  | "SERVER_UNREACHABLE"
   | "TEMPORARY_FILE";
 
 /** Stops a running job and tells how far it is, 0 to 1. */
@@ -135,6 +136,18 @@ export interface NativeScorer {
   dispose(): void;
 }
 
+/** Where a model is computed. */
+export interface NativePlacement {
+  /** -1: all. */
+  readonly gpuLayers: number;
+  /** Names; none: the CPU alone. */
+  readonly devices: readonly string[];
+  /** llama.cpp's number: none, layer, row, tensor. Default: layer. */
+  readonly splitMode?: number;
+  /** Per device, in any unit; default: by free memory. */
+  readonly tensorSplit?: Float32Array;
+}
+
 export interface NativeMemory {
   /** Buffers of the base model's graph, the logits of one batch among them. */
   readonly computeBytes: number;
@@ -148,16 +161,20 @@ export interface NativeAddon {
   loadBackends(folder: string): void;
   /** Loads one more backend library and returns its name; its devices are listed afterwards. */
   loadBackend(path: string): string;
+  /** Connects to an RPC server, whose devices are listed afterwards; their names. The RPC backend must be loaded. */
+  addServer(options: {
+    readonly host: string;
+    readonly port: number;
+    /** How long to wait for each answer. */
+    readonly milliseconds: number;
+  }): Promise<string[]>;
+  /** `host:port` of servers that went away under something loaded: what was computed since is worth nothing. */
+  lostServers(): string[];
   devices(): NativeDevice[];
   versions(): { readonly llamaCpp: string; readonly systemInfo: string };
-  loadModel(options: {
-    readonly path: string;
-    /** -1: all. */
-    readonly gpuLayers: number;
-    /** Names; none: the CPU alone. */
-    readonly devices: readonly string[];
-    readonly control: NativeJobControl;
-  }): Promise<NativeModel>;
+  loadModel(
+    options: NativePlacement & { readonly path: string; readonly control: NativeJobControl },
+  ): Promise<NativeModel>;
   loadAdapter(options: {
     readonly model: NativeModel;
     readonly path: string;
@@ -172,18 +189,14 @@ export interface NativeAddon {
   createScorer(options: NativeShape & { readonly model: NativeModel }): Promise<NativeScorer>;
   /** What a scorer's context would take, without allocating it. */
   simulateMemory(
-    options: NativeShape & {
-      readonly path: string;
-      readonly gpuLayers: number;
-      readonly devices: readonly string[];
-      readonly control: NativeJobControl;
-    },
+    options: NativeShape & NativePlacement & { readonly path: string; readonly control: NativeJobControl },
   ): Promise<NativeMemory>;
 }
 
 /** Names that the addon exports; a test compares them with what it does export. */
 export const NATIVE_EXPORTS = [
   "JobControl",
+  "addServer",
   "createScorer",
   "devices",
   "loadAdapter",
@@ -191,6 +204,7 @@ export const NATIVE_EXPORTS = [
   "loadBackends",
   "loadModel",
   "loadWholeAdapter",
+  "lostServers",
   "simulateMemory",
   "versions",
 ] as const satisfies readonly (keyof NativeAddon)[];

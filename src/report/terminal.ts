@@ -36,7 +36,7 @@ export function renderCalibration(result: CalibrationResult, options: RenderOpti
 function partialSentence({ partial, data }: CalibrationResult): string {
   if (partial === null) return "";
   return (
-    `Known so far, from ${count(data.samples)} of ${plural(partial.ofSamples, "sample")}: the run was stopped. The longest ` +
+    `Known so far, from ${count(data.samples)} of ${plural(partial.ofSamples, "sample")}: the run ended early. The longest ` +
     "samples come first, so these are no random choice, and what is said of them may not hold for all."
   );
 }

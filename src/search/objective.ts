@@ -27,6 +27,6 @@ export function onOwnScale(candidates: readonly CandidateResult[], objective: Ob
   return candidates.map((candidate) => ({
     ...candidate,
     mean: turned([candidate.mean], objective)[0] ?? NaN,
-    perSample: Array.from(turned(candidate.perSample, objective)),
+    perSample: candidate.perSample.map((score) => (score === null ? null : (turned([score], objective)[0] ?? null))),
   }));
 }
