@@ -7,7 +7,7 @@ export { chatTemplateNames } from "./data/named-templates.js";
 export type { ReadSamplesOptions } from "./data/options.js";
 export type { Sample, SampleSet } from "./data/sample.js";
 export type { Tokenizer } from "./data/tokenizer.js";
-export type { Adapter, LoadAdapterOptions } from "./engine/adapter.js";
+export type { Adapter, AdapterGenerateOptions, LoadAdapterOptions } from "./engine/adapter.js";
 export type { CacheType, ContextChoice, ContextOptions, FlashAttention, LossPlace } from "./engine/context-options.js";
 export { engineFacts, type EngineFacts } from "./engine/backend.js";
 export {
@@ -18,6 +18,7 @@ export {
   type Placement,
   type SplitMode,
 } from "./engine/devices.js";
+export type { Generator } from "./engine/generator.js";
 export { loadModel, type LoadModelOptions, type Model } from "./engine/model.js";
 export type { ScoreSession } from "./engine/score-session.js";
 export type {
@@ -29,6 +30,15 @@ export type {
   SessionScoreOptions,
 } from "./engine/session-types.js";
 export * from "./errors.js";
+export type {
+  Answer,
+  AnswerPiece,
+  Finish,
+  GenerateOptions,
+  GenerationFacts,
+  GeneratorOptions,
+  Prompt,
+} from "./generation/types.js";
 export type { Candidate, Family, NamedScales } from "./lora/candidate.js";
 export { checkCompatible } from "./lora/compatibility.js";
 export { describeFile, type AdapterDescription, type ModelDescription } from "./lora/describe.js";

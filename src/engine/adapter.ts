@@ -1,9 +1,12 @@
 import type { Sample } from "../data/sample.js";
+import { UsageError } from "../errors.js";
 import { requireUnchanged } from "../gguf/file-state.js";
 import type { AdapterFile } from "../lora/adapter-file.js";
-import type { Candidate } from "../lora/candidate.js";
+import type { Answer, GenerateOptions, GeneratorOptions, Prompt } from "../generation/types.js";
+import type { Candidate, NamedScales } from "../lora/candidate.js";
 import { placeOf } from "../lora/lora-pair.js";
 import type { NativeAdapter, NativeModel, NativeAddon } from "../native/types.js";
+import { Generator } from "./generator.js";
 import { Owned } from "./lifetime.js";
 import type { Model } from "./model.js";
 import { nativeJob, type JobOptions } from "./native-job.js";
@@ -16,6 +19,13 @@ export interface LoadAdapterOptions extends JobOptions {
    * Default: 16 on the CPU, else 1, which leaves every bit as it is.
    */
   readonly rankMultiple?: number | undefined;
+}
+
+export interface AdapterGenerateOptions extends GeneratorOptions, GenerateOptions {
+  /** Who answers. */
+  readonly candidate?: NamedScales | undefined;
+  /** Several, one after another, in place of `candidate`. */
+  readonly candidates?: readonly NamedScales[] | undefined;
 }
 
 /** The CPU's matrix kernels need rows of 16; a GPU gains nothing. */
@@ -86,6 +96,37 @@ export class Adapter extends Owned {
   ): Promise<readonly Float64Array[]> {
     await using session = this.openSession(samples, options);
     return await session.score(candidates, options);
+  }
+
+  /**
+   * Prepares candidates' answers to prompts; nothing is allocated before the first.
+   *
+   * @throws UsageError GENERATE_OPTION, PROMPTS_EMPTY, PROMPT_TOKEN; InputError PROMPT_EMPTY, PROMPT_TOO_LONG
+   */
+  openGenerator(prompts: readonly Prompt[], options: GeneratorOptions = {}): Generator {
+    this.requireOpen();
+    return new Generator(this, { ...this.#parent, adapter: this.#native }, prompts, options);
+  }
+
+  /**
+   * Lets candidates answer prompts.
+   *
+   * @returns per candidate, in their order, an answer per prompt
+   * @throws as `openGenerator` and `Generator.generate`
+   */
+  async generate(
+    prompts: readonly Prompt[],
+    { candidate, candidates, ...options }: AdapterGenerateOptions,
+  ): Promise<readonly (readonly Answer[])[]> {
+    const chosen = candidates ?? (candidate === undefined ? [] : [candidate]);
+    if (chosen.length === 0) {
+      throw new UsageError(
+        "GENERATE_OPTION",
+        "Expected a candidate for `candidate` or `candidates` but received none.",
+      );
+    }
+    await using generator = this.openGenerator(prompts, options);
+    return await generator.generate(chosen, options);
   }
 
   /** @internal Another copy with the ranks of the file, for comparing bits; the caller disposes of it. */

@@ -148,6 +148,66 @@ export interface NativePlacement {
   readonly tensorSplit?: Float32Array;
 }
 
+/** How large a context for generation is made. */
+export interface NativeGeneratorShape {
+  /** Of all sequences together. */
+  readonly contextTokens: number;
+  /** At most 256. */
+  readonly maxSequences: number;
+  /** Computed at once. */
+  readonly batchTokens: number;
+  /** Tokens of one step for which logits are wanted. */
+  readonly maxRows: number;
+  readonly threads: number;
+}
+
+/** What one step appends to the sequences that take part in it. */
+export interface NativeStep {
+  /** [n], each once. */
+  readonly slots: Int32Array;
+  /** [n + 1]; the tokens of slot i are `offsets[i]` .. `offsets[i + 1]`, at least one. */
+  readonly offsets: Int32Array;
+  readonly tokens: Int32Array;
+  /** [n], how many of a slot's tokens, its last ones, are drafts; -1: no token is wanted after them. */
+  readonly drafts: Int32Array;
+  readonly control: NativeJobControl;
+}
+
+export interface NativeStepResult {
+  /** [n], tokens chosen: the drafts that would have been chosen, and the one after them. */
+  readonly counts: Int32Array;
+  /** Of all slots, one after another. */
+  readonly tokens: Int32Array;
+  /** For each of them: the token with the second largest logit. */
+  readonly runnersUp: Int32Array;
+  /** For each of them: by how much the largest logit is above the second. */
+  readonly margins: Float32Array;
+  /** [n], 1: the last token chosen ends the text. */
+  readonly ended: Uint8Array;
+  /** [n], 1: the memory could not be rolled back behind rejected drafts, so the slot is empty now. */
+  readonly lost: Uint8Array;
+  /** Of the whole job. */
+  readonly seconds: number;
+}
+
+/** Sequences in slots that grow token by token. After a failed or cancelled step every slot is empty. */
+export interface NativeGenerator {
+  /** Takes effect at once and empties every slot: see `NativeStrengths`. */
+  setStrengths(options: Omit<NativeStrengths, "control">): void;
+  /** Empties a slot for a sequence. Temperature 0: the largest logit, of equal ones the lowest token. */
+  start(options: {
+    readonly slot: number;
+    readonly temperature: number;
+    readonly topP: number;
+    /** Below 2^31. */
+    readonly seed: number;
+  }): void;
+  /** Empties a slot. */
+  clear(options: { readonly slot: number }): void;
+  step(options: NativeStep): Promise<NativeStepResult>;
+  dispose(): void;
+}
+
 export interface NativeMemory {
   /** Buffers of the base model's graph, the logits of one batch among them. */
   readonly computeBytes: number;
@@ -186,6 +246,7 @@ export interface NativeAddon {
   }): Promise<NativeAdapter>;
   /** As llama.cpp's own programs load it: one strength for all of it. */
   loadWholeAdapter(options: { readonly model: NativeModel; readonly path: string }): Promise<NativeAdapter>;
+  createGenerator(options: NativeGeneratorShape & { readonly model: NativeModel }): Promise<NativeGenerator>;
   createScorer(options: NativeShape & { readonly model: NativeModel }): Promise<NativeScorer>;
   /** What a scorer's context would take, without allocating it. */
   simulateMemory(
@@ -197,6 +258,7 @@ export interface NativeAddon {
 export const NATIVE_EXPORTS = [
   "JobControl",
   "addServer",
+  "createGenerator",
   "createScorer",
   "devices",
   "loadAdapter",
