@@ -11,3 +11,12 @@ export function decimal(text: string): number {
   if (!/^\d*\.?\d+(e-?\d+)?$/i.test(text)) throw new InvalidArgumentError("Give a number such as 0.05.");
   return Number(text);
 }
+
+const SECONDS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600 };
+
+/** `90s`, `10m` or `1.5h`, in seconds. */
+export function duration(text: string): number {
+  const match = /^(\d*\.?\d+)([smh])$/.exec(text);
+  if (match === null) throw new InvalidArgumentError("Give a time such as 90s, 10m or 2h.");
+  return Number(match[1]) * (SECONDS[match[2] ?? ""] ?? NaN);
+}

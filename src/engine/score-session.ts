@@ -19,6 +19,7 @@ import type { ScoreCost, ScoreSessionOptions, SessionFacts, SessionScoreOptions 
 /** What a session needs of the adapter that it scores. */
 export interface SessionSource {
   readonly file: AdapterFile;
+  readonly partsPerLayer: 1 | 2;
   readonly model: {
     readonly path: string;
     readonly layers: number;
@@ -35,6 +36,8 @@ export interface SessionSource {
  */
 export class ScoreSession extends Owned {
   readonly threads: number;
+  /** Of the packing. */
+  readonly seed: number;
   protected readonly label = "scoring session";
   readonly #source: SessionSource;
   readonly #handles: NativeHandles;
@@ -51,18 +54,24 @@ export class ScoreSession extends Owned {
     owner: Owned & SessionSource,
     handles: NativeHandles,
     samples: readonly Sample[],
-    { batchTokens = 512, threads = defaultThreads() }: ScoreSessionOptions,
+    { batchTokens = 512, threads = defaultThreads(), seed = 0, blocks }: ScoreSessionOptions,
   ) {
     requireRange("batchTokens", batchTokens, 2, 2 ** 24);
     requireRange("threads", threads, 1, 512);
     requireSamples(samples);
     super(owner);
     this.threads = threads;
+    this.seed = seed;
     this.#source = owner;
     this.#handles = handles;
-    this.#packed = new PackedSamples(samples, batchTokens);
+    this.#packed = new PackedSamples(samples, batchTokens, seed, blocks);
     this.#runner = new BatchRunner(handles, this.#packed.shape(threads));
-    this.#scorer = new BatchScorer(this.#runner, owner.model.layers, owner.model.placement.backend === "CPU");
+    this.#scorer = new BatchScorer(
+      this.#runner,
+      owner.model.layers,
+      owner.partsPerLayer,
+      owner.model.placement.backend === "CPU",
+    );
   }
 
   get batches(): readonly Batch[] {
@@ -85,13 +94,14 @@ export class ScoreSession extends Owned {
     return { ...done, nativeSeconds, copySeconds, replay, noiseFloor, borders, notices };
   }
 
-  /** The cost of scoring `candidates`, assuming that every layer border can be resumed at. */
-  cost(candidates: readonly Candidate[]): ScoreCost {
-    const plan = planRuns(this.#vectorsOf(candidates).vectors);
+  /** The cost of scoring `candidates`, by default on all batches, assuming that every layer border can be resumed at. */
+  cost(candidates: readonly Candidate[], batches: readonly number[] = this.#allBatches()): ScoreCost {
+    const plan = planRuns(this.#vectorsOf(candidates).vectors, { partsPerLayer: this.#source.partsPerLayer });
+    const share = this.#packed.shareOf(batches);
     return {
-      passes: plan.layersComputed / this.#source.model.layers,
-      checkPasses: (selfChecks(plan).length * this.#packed.tokensOf(this.batches[0] ?? [])) / this.tokens,
-      naivePasses: candidates.length,
+      passes: (plan.layersComputed / this.#source.model.layers) * share,
+      checkPasses: selfChecks(plan).length * this.#packed.shareOf([0]),
+      naivePasses: candidates.length * share,
       states: plan.mostStates,
     };
   }
@@ -116,7 +126,7 @@ export class ScoreSession extends Owned {
   }
 
   /**
-   * @returns per candidate, in their order: mean NLL per scored token of every sample, nats
+   * @returns per candidate, in their order: mean NLL per scored token of every sample, nats; NaN where its batch was not asked for
    * @throws MemoryError before anything is allocated; BackendError; CancelledError
    */
   score(candidates: readonly Candidate[], options: SessionScoreOptions = {}): Promise<readonly Float64Array[]> {
@@ -130,11 +140,11 @@ export class ScoreSession extends Owned {
     });
   }
 
-  /** Seconds that one full-adapter pass over all samples takes, measured on the smallest batch. */
+  /** Seconds that one full-adapter pass over all samples takes, measured on the last batch. */
   probe(signal?: AbortSignal): Promise<number> {
     return this.enqueue(async () => {
       const batch = this.batches.at(-1) ?? [];
-      const strengths = new Float32Array(this.#source.model.layers + 2).fill(1);
+      const strengths = new Float32Array(this.#source.model.layers * this.#source.partsPerLayer + 2).fill(1);
       await this.#open([], signal);
       this.#runner.setBatch(this.#packed.samplesOf(batch));
       // The first run reads the weights from the disk.
@@ -176,18 +186,19 @@ export class ScoreSession extends Owned {
 
   async #scoreAll(
     candidates: readonly Candidate[],
-    { signal, onProgress, plain = false, onBatch }: SessionScoreOptions,
+    { signal, batches = this.#allBatches(), onProgress, plain = false, onBatch }: SessionScoreOptions,
   ): Promise<readonly Float64Array[]> {
     const { vectors, vectorOf } = this.#vectorsOf(candidates);
     if (vectors.length === 0) return [];
     await this.#open(candidates, signal);
     const { samples, scored } = this.#packed;
-    const scores = candidates.map(() => new Float64Array(samples.length));
-    const total = plain ? vectors.length : this.cost(candidates).passes;
+    const scores = candidates.map(() => new Float64Array(samples.length).fill(NaN));
+    const total = plain ? vectors.length * this.#packed.shareOf(batches) : this.cost(candidates, batches).passes;
     let done = 0;
-    for (const batch of this.batches) {
+    for (const index of batches) {
+      const batch = this.batches[index] ?? [];
       this.#runner.setBatch(this.#packed.samplesOf(batch));
-      const share = this.#packed.tokensOf(batch) / this.tokens;
+      const share = this.#packed.shareOf([index]);
       const onRun = (layers: number) => {
         const passes = (layers * share) / this.#source.model.layers;
         this.#passes += passes;
@@ -208,8 +219,12 @@ export class ScoreSession extends Owned {
       }
       onBatch?.(batch, scores);
     }
-    this.#naivePasses += candidates.length;
+    this.#naivePasses += candidates.length * this.#packed.shareOf(batches);
     return scores;
+  }
+
+  #allBatches(): readonly number[] {
+    return this.batches.map((_, index) => index);
   }
 
   async #open(candidates: readonly Candidate[], signal: AbortSignal | undefined): Promise<void> {

@@ -4,6 +4,9 @@ import type { TensorDescriptor } from "../gguf/gguf-file.js";
 /** Where in the network something acts: in a layer, below layer 0 or above the last layer. */
 export type Place = "layer" | "input" | "output";
 
+/** A half of a layer that can have a strength of its own. */
+export type Part = "attention" | "ffn";
+
 /** The two factors of one adapted tensor, checked against each other. */
 export interface LoraPair {
   /** Of the base tensor: `blk.3.attn_q.weight`. */
@@ -32,6 +35,11 @@ export function placeOf(name: string): { place: Place; layer: number | null; mod
   const match = LAYER_NAME.exec(name);
   if (match !== null) return { place: "layer", layer: Number(match[1]), module: moduleOf(match[2] ?? "") };
   return { place: INPUT_NAME.test(name) ? "input" : "output", layer: null, module: moduleOf(name) };
+}
+
+/** `ffn` for the pairs that work on each token alone; what mixes tokens (attention, state space, convolution) is `attention`. */
+export function partOf(module: string): Part {
+  return /^(ffn_|channel_mix_)/.test(module) ? "ffn" : "attention";
 }
 
 function moduleOf(name: string): string {

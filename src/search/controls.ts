@@ -10,7 +10,7 @@ import { boundedMean } from "./verdicts.js";
 export function needsControl({ candidates }: Judgement): boolean {
   return (
     candidates.some(({ role, verdict }) => role === "cut" && verdict === "better") &&
-    !candidates.some(({ role }) => role === "control")
+    !candidates.some(({ role, family }) => role === "control" || (role === "dropped" && family === "scale"))
   );
 }
 
@@ -49,7 +49,7 @@ export function judgeControls(
   const bestGlobalScale = { id: best.id, gainVsFull: best.gainVsFull };
   if (selected === null) return { bestGlobalScale, noiseFloor, selectedVsBest: null, explainsGain: false };
   const difference = unitMean(
-    Float64Array.from(best.perSample, (score, sample) => score - (selected.perSample[sample] ?? 0)),
+    Float64Array.from(best.perSample, (score, sample) => (score ?? NaN) - (selected.perSample[sample] ?? NaN)),
     judgement.units,
   );
   return {

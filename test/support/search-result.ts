@@ -40,6 +40,8 @@ export function resultOf(
     partial: null,
     objective: "nll",
     strategy: "exhaustive",
+    subset: null,
+    suggestion: null,
     ...answer,
     output: null,
     engine: { llamaCpp: "0.5.0", backend: "CPU", threads: 2, replay: "exact", batchTokens: 512 },

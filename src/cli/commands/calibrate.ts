@@ -18,11 +18,13 @@ import { renderShownSample } from "../../report/shown-sample.js";
 import { renderCalibration } from "../../report/terminal.js";
 import { printable } from "../../report/text.js";
 import type { CalibrationResult } from "../../result.js";
+import { FAMILIES, type Family } from "../../lora/candidate.js";
 import { CONTROL_SCALES } from "../../search/families.js";
+import type { Strategy } from "../../search/race.js";
 import type { CommandContext } from "../context.js";
 import { examples } from "../help.js";
 import { deliver, jsonOption, requireJsonTarget, type JsonRequest } from "../json-output.js";
-import { decimal, integer } from "../numbers.js";
+import { decimal, duration, integer } from "../numbers.js";
 
 interface CalibrateFlags {
   readonly output?: string;
@@ -32,6 +34,11 @@ interface CalibrateFlags {
   readonly margin: number;
   readonly confidence: number;
   readonly seed: number;
+  readonly families: readonly Family[];
+  readonly strategy?: Strategy;
+  readonly per: "layer" | "module";
+  readonly budget?: number;
+  readonly holdout?: number;
   readonly controls?: true;
   readonly tokenWeighted?: true;
   readonly dryRun?: true;
@@ -92,6 +99,26 @@ export function configure(command: Command): void {
     .option("--margin <share>", "share of the adapter's gain that may be lost", decimal, 0.02)
     .option("--confidence <level>", "of all bounds together", decimal, 0.95)
     .option("--seed <n>", "of everything random", integer, 0)
+    .option("--families <names>", `candidates to try, joined by commas: ${FAMILIES.join(", ")}`, familyNames, [
+      "boundary",
+    ])
+    .addOption(
+      new Option(
+        "--strategy <strategy>",
+        "exhaustive: all on all samples; race: losing candidates leave early (default: race from 16 layers)",
+      ).choices(["exhaustive", "race"]),
+    )
+    .addOption(
+      new Option("--per <unit>", "what a subset search may drop: layers, or their attention and feed-forward pairs")
+        .choices(["layer", "module"])
+        .default("layer"),
+    )
+    .option("--budget <time>", "stop after 90s, 10m or 2h with what is known then", duration)
+    .option(
+      "--holdout <share>",
+      "of the samples, for judging a subset search alone (default: two halves take turns)",
+      decimal,
+    )
     .option("--controls", `score the whole adapter at ${CONTROL_SCALES.join(", ")} as well, not only when needed`)
     .option("--token-weighted", "let samples count by their scored tokens, not all the same")
     .option("--dry-run", "print cost, memory and what the samples can show, then stop")
@@ -158,7 +185,7 @@ export async function run(args: readonly string[], flags: CalibrateFlags, contex
     context.stdout(showSample(samples, flags.showSample, model, context));
     return 0;
   }
-  await using adapter = await model.loadAdapter(source, { signal });
+  await using adapter = await model.loadAdapter(source, { signal, per: flags.per });
   const options = searchOptions(flags);
   if (flags.dryRun === true) {
     const estimate = await plan(adapter, samples, { ...options, signal });
@@ -210,6 +237,11 @@ export async function run(args: readonly string[], flags: CalibrateFlags, contex
     );
   }
   return result.selected === null ? 1 : 0;
+}
+
+/** What is no family is refused with the other options, see `checkCalibrationOptions`. */
+function familyNames(text: string): readonly Family[] {
+  return text.split(",").map((name) => name.trim()) as Family[];
 }
 
 async function requireOutput(output: string, { json, force = false }: CalibrateFlags, inputs: readonly string[]) {
@@ -265,9 +297,16 @@ function templateVariables(text: string | undefined): Readonly<Record<string, un
   }
 }
 
-function searchOptions({ controls, margin, confidence, threads, batchTokens }: CalibrateFlags) {
-  const families = controls === true ? (["boundary", "scale"] as const) : (["boundary"] as const);
-  return { families, margin, confidence, batchTokens, ...(threads !== undefined && { threads }) };
+function searchOptions(flags: CalibrateFlags) {
+  const { controls, margin, confidence, seed, threads, batchTokens, strategy, budget, holdout } = flags;
+  const families = controls === true ? [...new Set([...flags.families, "scale" as const])] : flags.families;
+  return {
+    ...{ families, margin, confidence, seed, batchTokens },
+    ...(strategy && { strategy }),
+    ...(budget !== undefined && { budget }),
+    ...(holdout !== undefined && { holdout }),
+    ...(threads !== undefined && { threads }),
+  };
 }
 
 function planView({ memory, ...estimate }: CalibrationPlan): PlanView {
@@ -285,7 +324,9 @@ function planView({ memory, ...estimate }: CalibrationPlan): PlanView {
 const STAGES: Readonly<Record<CalibrationProgress["stage"], string>> = {
   hash: "Hashing the model",
   plan: "Measuring the speed",
-  boundary: "Scoring boundaries",
+  boundary: "Scoring candidates",
+  refine: "Looking closer at the best",
+  subset: "Searching subsets",
   controls: "Scoring the control",
 };
 
