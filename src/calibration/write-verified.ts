@@ -21,6 +21,9 @@ export interface WriteVerifiedOptions extends ScoreSessionOptions {
  */
 export const LOGIT_TOLERANCE = 1e-3;
 
+/** Quantised kernels amplify the last bit by chance, so one measurement of what a rounding does needs room above it. */
+const ROUNDING_ROOM = 4;
+
 /**
  * Writes the adapter of a candidate and proves it: llama.cpp loads the file as an ordinary adapter, and its logits on
  * the first batch of `samples` are compared with those of the in-memory layer scales before the file gets its name.
@@ -41,13 +44,17 @@ export async function writeVerified(
     force,
     ...(signal && { signal }),
     ...(sourceSha256 !== undefined && sourceSha256 !== "" && { provenance: { sourceSha256 } }),
-    verify: async (path) => {
+    verify: async (path, { rounding }) => {
       maxLogitDifference = await scoring.compareWithFile(candidate, path, signal);
       if (maxLogitDifference <= LOGIT_TOLERANCE) return;
+      // Rounding strengths in the file is no mistake: it may move logits as far as the same change of every strength does.
+      const allowed =
+        rounding === 0 ? LOGIT_TOLERANCE : ROUNDING_ROOM * (await scoring.sensitivity(candidate, rounding, signal));
+      if (maxLogitDifference <= allowed) return;
       throw new VerificationError(
         "LOGITS_DIFFER",
-        `${target}: llama.cpp computes other logits with the written file than with the layer scales it stands for: the largest difference is ${maxLogitDifference}, allowed is ${LOGIT_TOLERANCE}. Nothing was kept. This is a bug or a faulty backend: please report it.`,
-        { details: { target, maxLogitDifference, tolerance: LOGIT_TOLERANCE } },
+        `${target}: llama.cpp computes other logits with the written file than with the layer scales it stands for: the largest difference is ${maxLogitDifference}, allowed is ${allowed}. Nothing was kept. This is a bug or a faulty backend: please report it.`,
+        { details: { target, maxLogitDifference, tolerance: allowed } },
       );
     },
   });

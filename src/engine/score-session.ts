@@ -180,6 +180,21 @@ export class ScoreSession extends Owned {
     });
   }
 
+  /**
+   * Largest difference that a relative change of every strength makes to the logits of a candidate, over the scored tokens
+   * of the first batch: how far rounding alone may move them.
+   */
+  sensitivity(candidate: NamedScales, relative: number, signal?: AbortSignal): Promise<number> {
+    return this.enqueue(async () => {
+      const strengths = strengthsOf(candidate, this.#source);
+      await this.#open([], signal);
+      this.#runner.setBatch(this.#packed.samplesOf(this.batches[0] ?? []));
+      await this.#runner.run({ strengths, logits: "keep" }, signal);
+      const changed = strengths.map((strength) => strength * (1 + Math.max(relative, 2 ** -22)));
+      return (await this.#runner.run({ strengths: changed, logits: "compare" }, signal)).maxDifference;
+    });
+  }
+
   protected override release(): void {
     this.#runner.close();
   }
