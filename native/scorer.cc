@@ -52,15 +52,16 @@ class Working {
   ScorerState& state_;
 };
 
-// Part 0 lies below layer 0, part l + 1 is layer l: a run that resumes at layer k needs the parts from k + 1 on.
-// Leaving out the others gives all runs above a cut the same graph.
-size_t FirstPart(const ScorerState& state, size_t resume_at) {
-  return resume_at == 0 || state.replay.ReturnsBehind(resume_at) ? 0 : resume_at + 1;
+// A run that resumes at layer k needs the parts from that layer on. Leaving out the others gives all runs above a cut
+// the same graph.
+size_t FirstPart(const ScorerState& state, const RunRequest& request) {
+  const size_t layer = request.resume_at;
+  return layer == 0 || state.replay.ReturnsBehind(layer) ? 0 : request.adapter->FirstOf(layer);
 }
 
 void ApplyAdapter(ScorerState& state, const RunRequest& request) {
   if (request.adapter) {
-    request.adapter->Apply(state.context.get(), request.strengths, FirstPart(state, request.resume_at));
+    request.adapter->Apply(state.context.get(), request.strengths, FirstPart(state, request));
   } else if (llama_set_adapters_lora(state.context.get(), nullptr, 0, nullptr) != 0) {
     throw NativeError("DECODE", "llama.cpp refused to leave out the adapter");
   }
@@ -69,15 +70,14 @@ void ApplyAdapter(ScorerState& state, const RunRequest& request) {
 
 // Graphs with the same adapters have the same nodes, whatever the strengths.
 std::string StructureOf(const ScorerState& state, const RunRequest& request) {
+  if (!request.adapter) return "base";
   std::string parts;
   bool any = false;
-  const size_t first = FirstPart(state, request.resume_at);
-  if (request.adapter) {
-    for (size_t part = first; part < request.strengths.size(); ++part) {
-      const bool used = !request.adapter->parts[part].empty() && request.strengths[part] != 0.0f;
-      parts += used ? '1' : '0';
-      any = any || used;
-    }
+  const size_t first = FirstPart(state, request);
+  for (size_t part = first; part < request.strengths.size(); ++part) {
+    const bool used = !request.adapter->parts[part].empty() && request.strengths[part] != 0.0f;
+    parts += used ? '1' : '0';
+    any = any || used;
   }
   if (!any) return "base";
   return std::to_string(reinterpret_cast<uintptr_t>(request.adapter.get())) + ":" + std::to_string(first) + ":" + parts;

@@ -1,23 +1,25 @@
-import { scoredCount, type Sample, type SampleSet } from "../data/sample.js";
+import type { SampleSet } from "../data/sample.js";
 import type { Adapter } from "../engine/adapter.js";
 import { engineFacts } from "../engine/backend.js";
 import type { ScoreSession } from "../engine/score-session.js";
 import type { ScoreObjective, ScoreSessionOptions } from "../engine/session-types.js";
 import { BackendError, CancelledError } from "../errors.js";
-import type { Candidate, Family } from "../lora/candidate.js";
+import type { Family } from "../lora/candidate.js";
 import { packageVersion } from "../package-version.js";
 import type { CalibrationResult } from "../result.js";
 import type { Goal } from "../search/choose.js";
-import { conclude, type Conclusion } from "../search/conclude.js";
-import { exhaustiveSearch, type SearchScorer } from "../search/exhaustive.js";
 import { KL, NLL } from "../search/objective.js";
-import type { ScoreTable } from "../search/scores.js";
+import type { Strategy } from "../search/race.js";
+import { search, type SearchOutcome, type SearchProgress } from "../search/search.js";
+import { subsetSection } from "../search/subset-section.js";
+import { suggestSubset } from "../search/suggest-subset.js";
 import { checkCalibrationOptions } from "./check-options.js";
 import { identify, type FileIdentity } from "./file-identity.js";
+import { foldsOfBatches, packingOf, scoredTokensOf, sessionScorer } from "./session-scorer.js";
 import { planSession, type CalibrationPlan } from "./plan.js";
 
 export interface CalibrationProgress {
-  readonly stage: "hash" | "plan" | "boundary" | "controls";
+  readonly stage: "hash" | "plan" | SearchProgress["stage"];
   /** In any unit; `done` of `total`. */
   readonly done: number;
   readonly total: number;
@@ -43,6 +45,14 @@ export interface CalibrateOptions extends ScoreSessionOptions {
   readonly seed?: number;
   /** Default `["boundary"]`; with `scale` the controls are scored at once and not only when needed. */
   readonly families?: readonly Family[];
+  /** Default: `race` from 16 layers, else `exhaustive`. */
+  readonly strategy?: Strategy;
+  /** Seconds of scoring; what is known then is the result, marked as partial. At least one batch is scored. */
+  readonly budget?: number;
+  /** Of a subset search: share of the samples that only judge, in (0, 1). Default: two halves take turns. */
+  readonly holdout?: number;
+  /** Units out at which a subset search is judged; default: after each of its rounds. */
+  readonly subsetSizes?: readonly number[];
   /** Samples weigh by their scored tokens; default false: all the same. */
   readonly tokenWeighted?: boolean;
   /** Go on after a failed gate, marked in the result. Default false. */
@@ -75,7 +85,8 @@ export async function calibrate(
   const judging = judgeOptions(adapter, options);
   checkCalibrationOptions(options);
   const { signal, onProgress } = options;
-  await using session = adapter.openSession(samples.samples, options);
+  const packing = packingOf(samples, options);
+  await using session = adapter.openSession(samples.samples, { ...options, ...packing });
   const progress = new ProgressClock(onProgress);
 
   const model = await identify(adapter.model.file.shards, {
@@ -90,24 +101,31 @@ export async function calibrate(
   const plan = await planSession(session, adapter, samples, options);
   options.onPlan?.(plan);
 
-  const partial = new PartialScores(samples);
-  const scorer = searchScorer(adapter, samples, session, options.objective, partial);
+  const scorer = sessionScorer(adapter, samples, session, options.objective);
   const facts: FixedFacts = { adapter, samples, session, model, source, options, start };
+  const { families, strategy, budget, subsetSizes } = options;
+  const folds = foldsOfBatches(session.batches, packing.blocks);
+  const until = budget === undefined ? Infinity : performance.now() + 1000 * budget;
   try {
-    const outcome = await exhaustiveSearch(scorer, {
+    const outcome = await search(scorer, {
       ...judging,
-      ...(options.families && { families: options.families }),
+      ...(families && { families }),
+      ...(strategy && { strategy }),
+      ...(folds && { folds }),
+      ...(subsetSizes && { subsetSizes }),
       ...(signal && { signal }),
+      isSpent: () => performance.now() >= until,
       onProgress: ({ stage, done, total }) => {
         progress.report(stage, done, total);
       },
     });
-    return await resultOf(outcome, samples.samples, facts);
+    return await resultOf(outcome, "budget", facts);
   } catch (error) {
     if (!(error instanceof CancelledError || error instanceof BackendError)) throw error;
-    const complete = partial.complete();
-    const known = complete === null ? null : await resultOf(conclude(complete.table, judging), complete.samples, facts);
-    const told = { cause: error, details: { ...error.details, partial: known } };
+    const known = (error.details["partial"] ?? null) as SearchOutcome | null;
+    const cause = error instanceof CancelledError ? "cancelled" : "failed";
+    const partial = known && (await resultOf(known, cause, facts));
+    const told = { cause: error, details: { ...error.details, partial } };
     if (error instanceof CancelledError) throw new CancelledError(error.message, told);
     throw new BackendError(error.code, error.message, told);
   }
@@ -125,75 +143,6 @@ function judgeOptions(adapter: Adapter, options: CalibrateOptions) {
     ...(seed !== undefined && { seed }),
     ...(tokenWeighted !== undefined && { tokenWeighted }),
     ...(force !== undefined && { force }),
-  };
-}
-
-/** What is known when a run is cancelled. */
-interface CompleteScores {
-  readonly table: ScoreTable;
-  readonly samples: readonly Sample[];
-}
-
-/** Collects the samples that are complete for all candidates of the first stage; later stages add candidates only. */
-class PartialScores {
-  readonly #samples: readonly Sample[];
-  #stage = 0;
-  #candidates: readonly Candidate[] = [];
-  #done: number[] = [];
-  #perSample: readonly Float64Array[] = [];
-
-  constructor({ samples }: SampleSet) {
-    this.#samples = samples;
-  }
-
-  beginStage(candidates: readonly Candidate[]): void {
-    this.#stage += 1;
-    if (this.#stage === 1) this.#candidates = candidates;
-  }
-
-  add(samples: readonly number[], perSample: readonly Float64Array[]): void {
-    if (this.#stage > 1) return;
-    this.#done.push(...samples);
-    this.#perSample = perSample;
-  }
-
-  /** Null where too few samples are complete to say anything. */
-  complete(): CompleteScores | null {
-    const indices = [...this.#done].sort((a, b) => a - b);
-    const samples = indices.flatMap((index) => this.#samples[index] ?? []);
-    const groups = samples.map(({ group }) => group);
-    if (new Set(groups).size < 2) return null;
-    const perSample = this.#perSample.map((scores) => Float64Array.from(indices, (index) => scores[index] ?? NaN));
-    return { table: { candidates: this.#candidates, perSample, tokens: scoredTokensOf(samples), groups }, samples };
-  }
-}
-
-function scoredTokensOf(samples: readonly Sample[]): Int32Array {
-  return Int32Array.from(samples, scoredCount);
-}
-
-function searchScorer(
-  adapter: Adapter,
-  { samples }: SampleSet,
-  session: ScoreSession,
-  objective: ScoreObjective | undefined,
-  partial: PartialScores,
-): SearchScorer {
-  return {
-    layers: adapter.model.layers,
-    coveredLayers: adapter.file.layers,
-    groups: samples.map(({ group }) => group),
-    tokens: scoredTokensOf(samples),
-    score: (candidates, scoring) => {
-      partial.beginStage(candidates);
-      return session.score(candidates, {
-        ...scoring,
-        objective,
-        onBatch: (batch, scores) => {
-          partial.add(batch, scores);
-        },
-      });
-    },
   };
 }
 
@@ -229,14 +178,15 @@ interface FixedFacts {
 }
 
 async function resultOf(
-  outcome: Conclusion,
-  scored: readonly Sample[],
+  outcome: SearchOutcome,
+  cause: NonNullable<CalibrationResult["partial"]>["cause"],
   { adapter, samples, session, model, source, options, start }: FixedFacts,
 ): Promise<CalibrationResult> {
-  const { judgement, ...answer } = outcome;
+  const { judgement, samples: judged, stoppedIn, ...answer } = outcome;
+  const scored = judged.flatMap((sample) => samples.samples[sample] ?? []);
   const { file } = adapter.model;
   const scoredTokens = scoredTokensOf(scored).reduce((sum, count) => sum + count, 0);
-  const { passes, naivePasses, replay, loss, noiseFloor, notices } = session.facts;
+  const { passes, naivePasses, seconds, replay, loss, noiseFloor, notices } = session.facts;
   const { flashAttention, keyType, valueType } = session.context;
   const { backend, notice } = adapter.model.placement;
   const { llamaCpp } = await engineFacts();
@@ -274,11 +224,11 @@ async function resultOf(
       notices: [...samples.notices, ...(notice === null ? [] : [notice]), ...notices],
       lines: scored.map(({ line }) => line),
     },
-    partial: scored.length < samples.samples.length ? { ofSamples: samples.samples.length } : null,
+    partial: stoppedIn === null ? null : { ofSamples: samples.samples.length, cause, stage: stoppedIn },
     objective: objective.name,
     objectiveScale: { higherIsBetter: objective.higherIsBetter, unit: objective.unit },
     inSample,
-    strategy: "exhaustive",
+    strategy: answer.strategy,
     goal: answer.goal,
     margin: answer.margin,
     confidence: answer.confidence,
@@ -289,6 +239,12 @@ async function resultOf(
     noSelection: answer.noSelection,
     pareto: answer.pareto,
     controls: { ...answer.controls, noiseFloor },
+    subset: subsetSection(outcome),
+    suggestion: await suggestSubset(
+      outcome,
+      sessionScorer(adapter, samples, session, options.objective),
+      seconds / Math.max(passes, 1e-9),
+    ),
     output: null,
     engine: {
       llamaCpp,

@@ -4,7 +4,7 @@ import { requireUnchanged } from "../gguf/file-state.js";
 import type { AdapterFile } from "../lora/adapter-file.js";
 import type { Answer, GenerateOptions, GeneratorOptions, Prompt } from "../generation/types.js";
 import type { Candidate, NamedScales } from "../lora/candidate.js";
-import { placeOf } from "../lora/lora-pair.js";
+import { partOf, placeOf, type Part } from "../lora/lora-pair.js";
 import type { NativeAdapter, NativeModel, NativeAddon } from "../native/types.js";
 import { Generator } from "./generator.js";
 import { Owned } from "./lifetime.js";
@@ -19,6 +19,11 @@ export interface LoadAdapterOptions extends JobOptions {
    * Default: 16 on the CPU, else 1, which leaves every bit as it is.
    */
   readonly rankMultiple?: number | undefined;
+  /**
+   * What has a strength of its own: a layer (default), or `module`: the attention pairs and the feed-forward pairs of each
+   * layer.
+   */
+  readonly per?: "layer" | "module" | undefined;
 }
 
 export interface AdapterGenerateOptions extends GeneratorOptions, GenerateOptions {
@@ -27,6 +32,8 @@ export interface AdapterGenerateOptions extends GeneratorOptions, GenerateOption
   /** Several, one after another, in place of `candidate`. */
   readonly candidates?: readonly NamedScales[] | undefined;
 }
+
+export const PER: readonly ("layer" | "module")[] = ["layer", "module"];
 
 /** The CPU's matrix kernels need rows of 16; a GPU gains nothing. */
 export const CPU_RANK_MULTIPLE = 16;
@@ -43,6 +50,7 @@ interface LoadedFile {
   /** Of the file before it was read. */
   readonly state: string;
   readonly rankMultiple: number;
+  readonly per: "layer" | "module";
 }
 
 /** A loaded adapter whose layers have strengths of their own. Made by `Model.loadAdapter`. */
@@ -54,16 +62,19 @@ export class Adapter extends Owned {
   readonly #parent: NativeParent;
   /** What its ranks were padded to a multiple of; 1: not at all. */
   readonly rankMultiple: number;
+  /** What has a strength of its own. */
+  readonly per: "layer" | "module";
   readonly #fileState: string;
 
   /** @internal */
   constructor(model: Model, native: NativeAdapter, loaded: LoadedFile, parent: NativeParent) {
     super(model);
-    const { file, state, rankMultiple } = loaded;
+    const { file, state, rankMultiple, per } = loaded;
     this.label = `adapter ${file.path}`;
     this.model = model;
     this.file = file;
     this.rankMultiple = rankMultiple;
+    this.per = per;
     this.#fileState = state;
     this.#native = native;
     this.#parent = parent;
@@ -71,6 +82,23 @@ export class Adapter extends Owned {
 
   get path(): string {
     return this.file.path;
+  }
+
+  /** Parts of each layer that have a strength of their own. */
+  get partsPerLayer(): 1 | 2 {
+    return this.per === "module" ? 2 : 1;
+  }
+
+  /** What a subset search may drop, from the lowest up: covered layers, or those halves of them that have pairs. */
+  get units(): readonly { readonly layer: number; readonly part: Part | null }[] {
+    const { pairs, layers } = this.file;
+    if (this.per === "layer") return layers.map((layer) => ({ layer, part: null }));
+    return layers.flatMap((layer): readonly { readonly layer: number; readonly part: Part | null }[] => {
+      const parts = new Set(pairs.filter((pair) => pair.layer === layer).map(({ module }) => partOf(module)));
+      // Where a layer has one half only, that half is the layer.
+      if (parts.size === 1) return [{ layer, part: null }];
+      return (["attention", "ffn"] as const).map((part) => ({ layer, part }));
+    });
   }
 
   /**
@@ -132,7 +160,12 @@ export class Adapter extends Owned {
   /** @internal Another copy with the ranks of the file, for comparing bits; the caller disposes of it. */
   async exactCopy(signal?: AbortSignal): Promise<NativeAdapter> {
     await requireUnchanged(this.path, this.#fileState);
-    return await loadParts(this.#parent, this.file, this.model.layers, 1, { signal });
+    return await loadParts(
+      this.#parent,
+      this.file,
+      { layers: this.model.layers, rankMultiple: 1, per: this.per },
+      { signal },
+    );
   }
 
   protected override release(): void {
@@ -140,30 +173,41 @@ export class Adapter extends Owned {
   }
 }
 
-/** Loads a file as one part per layer. */
+/** How a file is cut into parts. */
+export interface Parting {
+  /** L, of the model. */
+  readonly layers: number;
+  readonly rankMultiple: number;
+  readonly per: "layer" | "module";
+}
+
+/** Loads a file as one or two parts per layer. */
 export function loadParts(
   { addon, model }: NativeParent,
   file: AdapterFile,
-  layers: number,
-  rankMultiple: number,
+  { layers, rankMultiple, per }: Parting,
   options: JobOptions,
 ): Promise<NativeAdapter> {
-  const parts = partOfTensor(file, layers);
+  const partsPerLayer = per === "module" ? 2 : 1;
+  const parts = partOfTensor(file, layers, partsPerLayer);
   const { path } = file;
   return nativeJob(
     addon,
-    (control) => addon.loadAdapter({ model, path, partOfTensor: parts, rankMultiple, control }),
+    (control) => addon.loadAdapter({ model, path, partOfTensor: parts, partsPerLayer, rankMultiple, control }),
     options,
   );
 }
 
-/** Where each tensor of the file goes: 0 below the layers, l + 1 in layer l, L + 1 above them, -1 nowhere (norms). */
-export function partOfTensor(file: AdapterFile, layers: number): Int32Array {
+/**
+ * Where each tensor of the file goes: 0 below the layers, from 1 on the parts of the layers (of two, the attention pairs come
+ * first), the last above them, -1 nowhere (norms).
+ */
+export function partOfTensor(file: AdapterFile, layers: number, partsPerLayer: 1 | 2 = 1): Int32Array {
   const paired = new Set(file.pairs.flatMap(({ a, b }) => [a, b]));
   return Int32Array.from(file.gguf.tensors, (tensor) => {
     if (!paired.has(tensor)) return -1;
-    const { place, layer } = placeOf(tensor.name);
-    if (layer !== null) return layer + 1;
-    return place === "input" ? 0 : layers + 1;
+    const { place, layer, module } = placeOf(tensor.name.replace(/\.lora_[ab]$/, ""));
+    if (layer !== null) return 1 + layer * partsPerLayer + (partsPerLayer === 2 && partOf(module) === "ffn" ? 1 : 0);
+    return place === "input" ? 0 : layers * partsPerLayer + 1;
   });
 }

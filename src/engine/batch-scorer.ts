@@ -35,12 +35,14 @@ export class BatchScorer {
   readonly notices: string[] = [];
   readonly #runner: BatchRunner;
   readonly #layers: number;
+  readonly #partsPerLayer: number;
   readonly #exact: boolean;
 
   /** @param exact equal bits are asked for, as on the CPU */
-  constructor(runner: BatchRunner, layers: number, exact: boolean) {
+  constructor(runner: BatchRunner, layers: number, partsPerLayer: number, exact: boolean) {
     this.#runner = runner;
     this.#layers = layers;
+    this.#partsPerLayer = partsPerLayer;
     this.#exact = exact;
   }
 
@@ -74,13 +76,12 @@ export class BatchScorer {
     options: BatchScoreOptions,
   ): Promise<readonly Float64Array[] | null> {
     try {
-      const ideal = planRuns(vectors);
+      const partsPerLayer = this.#partsPerLayer;
+      const ideal = planRuns(vectors, { partsPerLayer });
       const first = vectors[ideal.runs[0]?.vector ?? 0] ?? new Float32Array();
       this.borders = await this.#runner.borders(first, options.signal);
-      const plan = planRuns(
-        vectors,
-        this.borders.map((crossing) => crossing !== ""),
-      );
+      const usable = this.borders.map((crossing) => crossing !== "");
+      const plan = planRuns(vectors, { partsPerLayer, usable });
       if (plan.mostStates === 0 && ideal.mostStates > 0) {
         return this.#fallBack("its graph has no border between layers");
       }

@@ -7,7 +7,7 @@ import { requireCompatible } from "../lora/compatibility.js";
 import { readModel, type ModelFile } from "../lora/model-file.js";
 import { loadAddon } from "../native/binding.js";
 import type { NativeAddon, NativeModel, NativeModelFacts } from "../native/types.js";
-import { Adapter, CPU_RANK_MULTIPLE, loadParts, type LoadAdapterOptions } from "./adapter.js";
+import { Adapter, CPU_RANK_MULTIPLE, loadParts, PER, type LoadAdapterOptions } from "./adapter.js";
 import { nativePlacement, placeModel, type DeviceOptions, type Placement } from "./devices.js";
 import { hostMemory } from "./host-memory.js";
 import { Owned } from "./lifetime.js";
@@ -107,14 +107,23 @@ export class Model extends Owned implements Tokenizer {
   }
 
   /**
-   * Loads a LoRA adapter as one part per layer, so that every layer has a strength of its own.
+   * Loads a LoRA adapter as one part per layer (two with `per: "module"`), so that each has a strength of its own.
    *
    * @throws InputError as `readAdapter`, `requireCompatible` and `requireSoundValues`
    * @throws BackendError ADAPTER_LOAD, TEMPORARY_FILE; MemoryError; CancelledError
    */
   async loadAdapter(path: string, options: LoadAdapterOptions = {}): Promise<Adapter> {
     this.requireOpen();
-    const { rankMultiple = this.placement.backend === "CPU" ? CPU_RANK_MULTIPLE : 1 } = options;
+    const { rankMultiple = this.placement.backend === "CPU" ? CPU_RANK_MULTIPLE : 1, per = "layer" } = options;
+    if (!PER.includes(per)) {
+      throw new UsageError(
+        "PER_RANGE",
+        `Expected one of ${PER.join(", ")} for \`per\` but received ${per as string}.`,
+        {
+          details: { option: "per" },
+        },
+      );
+    }
     if (!Number.isInteger(rankMultiple) || rankMultiple < 1 || rankMultiple > 1024) {
       throw new UsageError(
         "RANK_MULTIPLE_RANGE",
@@ -126,8 +135,8 @@ export class Model extends Owned implements Tokenizer {
     requireCompatible(this.file, file);
     await requireSoundValues(file, { signal: options.signal });
     const parent = { addon: this.#addon, model: this.#native };
-    const native = await loadParts(parent, file, this.layers, rankMultiple, options);
-    return new Adapter(this, native, { file, state, rankMultiple }, parent);
+    const native = await loadParts(parent, file, { layers: this.layers, rankMultiple, per }, options);
+    return new Adapter(this, native, { file, state, rankMultiple, per }, parent);
   }
 
   protected override release(): void {

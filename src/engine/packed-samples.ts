@@ -16,12 +16,20 @@ export class PackedSamples {
   /** Scored tokens of each sample. */
   readonly scored: Int32Array;
 
-  /** @param batchTokens a longer sample makes it as large as itself */
-  constructor(samples: readonly Sample[], batchTokens: number) {
+  /** Tokens of each batch, as computed. */
+  readonly batchLengths: readonly number[];
+
+  /**
+   * @param batchTokens a longer sample makes it as large as itself
+   * @param seed of the packing, see `packBatches`
+   * @param blocks block of every sample: none shares a batch with another block's
+   */
+  constructor(samples: readonly Sample[], batchTokens: number, seed = 0, blocks?: ArrayLike<number>) {
     const lengths = samples.map(computedTokens);
     this.samples = samples;
     this.batchTokens = lengths.reduce((most, length) => Math.max(most, length), batchTokens);
-    this.batches = packBatches(lengths, this.batchTokens);
+    this.batches = packBlocks(lengths, this.batchTokens, seed, blocks);
+    this.batchLengths = this.batches.map((batch) => batch.reduce((sum, sample) => sum + (lengths[sample] ?? 0), 0));
     this.tokens = lengths.reduce((sum, length) => sum + length, 0);
     this.scored = Int32Array.from(samples, scoredCount);
   }
@@ -32,6 +40,11 @@ export class PackedSamples {
 
   tokensOf(batch: Batch): number {
     return this.samplesOf(batch).reduce((sum, sample) => sum + computedTokens(sample), 0);
+  }
+
+  /** Share of all tokens that lie in these batches. */
+  shareOf(batches: readonly number[]): number {
+    return batches.reduce((sum, batch) => sum + (this.batchLengths[batch] ?? 0), 0) / this.tokens;
   }
 
   /** What a context must hold for any of the batches. */
@@ -45,6 +58,38 @@ export class PackedSamples {
       rowsOfSequence: this.scored.reduce((most, count) => Math.max(most, count), 0),
     };
   }
+}
+
+/** The batches of all blocks, mixed evenly, so that any first few hold of each block its share. */
+function packBlocks(
+  lengths: readonly number[],
+  budget: number,
+  seed: number,
+  blocks: ArrayLike<number> | undefined,
+): readonly Batch[] {
+  if (blocks === undefined) return packBatches(lengths, budget, seed);
+  const members = new Map<number, number[]>();
+  for (const sample of lengths.keys()) {
+    const block = blocks[sample] ?? 0;
+    const known = members.get(block);
+    if (known === undefined) members.set(block, [sample]);
+    else known.push(sample);
+  }
+  return [...members]
+    .sort(([a], [b]) => a - b)
+    .flatMap(([, samples]) => {
+      const batches = packBatches(
+        samples.map((sample) => lengths[sample] ?? 0),
+        budget,
+        seed,
+      );
+      return batches.map((batch, index) => ({
+        place: (index + 0.5) / batches.length,
+        batch: batch.map((position) => samples[position] ?? 0),
+      }));
+    })
+    .sort((a, b) => a.place - b.place)
+    .map(({ batch }) => batch);
 }
 
 function computedTokens({ tokens }: Sample): number {

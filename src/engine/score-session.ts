@@ -24,9 +24,16 @@ import type {
   SessionScoreOptions,
 } from "./session-types.js";
 
+export interface CostOptions {
+  readonly objective?: ScoreObjective | undefined;
+  /** Default: all. */
+  readonly batches?: readonly number[] | undefined;
+}
+
 /** What a session needs of the adapter that it scores. */
 export interface SessionSource {
   readonly file: AdapterFile;
+  readonly partsPerLayer: 1 | 2;
   readonly model: {
     readonly path: string;
     readonly layers: number;
@@ -43,6 +50,8 @@ export interface SessionSource {
  */
 export class ScoreSession extends Owned {
   readonly threads: number;
+  /** Of the packing. */
+  readonly seed: number;
   protected readonly label = "scoring session";
   readonly #source: SessionSource;
   readonly #handles: NativeHandles;
@@ -62,19 +71,25 @@ export class ScoreSession extends Owned {
     samples: readonly Sample[],
     options: ScoreSessionOptions,
   ) {
-    const { batchTokens = 512, threads = defaultThreads() } = options;
+    const { batchTokens = 512, threads = defaultThreads(), seed = 0, blocks } = options;
     requireRange("batchTokens", batchTokens, 2, 2 ** 24);
     requireRange("threads", threads, 1, 512);
     requireSamples(samples);
     const choice = contextChoice(options, owner.model.placement, owner.model.layers);
     super(owner);
     this.threads = threads;
+    this.seed = seed;
     this.#source = owner;
     this.#handles = handles;
-    this.#packed = new PackedSamples(samples, batchTokens);
+    this.#packed = new PackedSamples(samples, batchTokens, seed, blocks);
     this.#shape = { ...this.#packed.shape(), threads, ...choice };
     this.#runner = new BatchRunner(handles, this.#shape);
-    this.#scorer = new BatchScorer(this.#runner, owner.model.layers, owner.model.placement.backend === "CPU");
+    this.#scorer = new BatchScorer(
+      this.#runner,
+      owner.model.layers,
+      owner.partsPerLayer,
+      owner.model.placement.backend === "CPU",
+    );
   }
 
   /** What llama.cpp was asked for; part of what makes scores comparable. */
@@ -104,14 +119,18 @@ export class ScoreSession extends Owned {
     return { ...done, nativeSeconds, copySeconds, replay, loss, noiseFloor, borders, notices };
   }
 
-  /** The cost of scoring `candidates`, assuming that every layer border can be resumed at. */
-  cost(candidates: readonly Candidate[], objective: ScoreObjective = "nll"): ScoreCost {
-    const plan = planRuns(this.#vectorsOf(candidates).vectors);
+  /** The cost of scoring `candidates`, by default on all batches, assuming that every layer border can be resumed at. */
+  cost(
+    candidates: readonly Candidate[],
+    { objective = "nll", batches = this.#allBatches() }: CostOptions = {},
+  ): ScoreCost {
+    const plan = planRuns(this.#vectorsOf(candidates).vectors, { partsPerLayer: this.#source.partsPerLayer });
     const { layers, facts, placement } = this.#source.model;
+    const share = this.#packed.shareOf(batches);
     return {
-      passes: referencePasses(objective) + plan.layersComputed / layers,
-      checkPasses: (selfChecks(plan).length * this.#packed.tokensOf(this.batches[0] ?? [])) / this.tokens,
-      naivePasses: candidates.length,
+      passes: (referencePasses(objective) + plan.layersComputed / layers) * share,
+      checkPasses: selfChecks(plan).length * this.#packed.shareOf([0]),
+      naivePasses: candidates.length * share,
       states: plan.mostStates,
       rpcStateBytes: stateBytesOverRpc(plan, placement, { layers, embedding: facts.embedding }, this.tokens),
     };
@@ -143,7 +162,8 @@ export class ScoreSession extends Owned {
   }
 
   /**
-   * @returns per candidate, in their order: mean NLL per scored token of every sample, nats; with another objective that
+   * @returns per candidate, in their order: mean NLL per scored token of every sample, nats; with another objective that; NaN
+   *   where its batch was not asked for
    * @throws MemoryError before anything is allocated; CancelledError
    * @throws BackendError, of which SCORE_NOT_FINITE names the candidate and its sample; nothing more is run then
    */
@@ -158,11 +178,11 @@ export class ScoreSession extends Owned {
     });
   }
 
-  /** Seconds that one full-adapter pass over all samples takes, measured on the smallest batch. */
+  /** Seconds that one full-adapter pass over all samples takes, measured on the last batch. */
   probe(signal?: AbortSignal): Promise<number> {
     return this.enqueue(async () => {
       const batch = this.batches.at(-1) ?? [];
-      const strengths = new Float32Array(this.#source.model.layers + 2).fill(1);
+      const strengths = new Float32Array(this.#source.model.layers * this.#source.partsPerLayer + 2).fill(1);
       await this.#open([], signal);
       this.#runner.setBatch(this.#packed.samplesOf(batch));
       // The first run reads the weights from the disk.
@@ -198,26 +218,51 @@ export class ScoreSession extends Owned {
     });
   }
 
+  /**
+   * Largest difference that a relative change of every strength makes to the logits of a candidate, over the scored tokens
+   * of the first batch: how far rounding alone may move them.
+   */
+  sensitivity(candidate: NamedScales, relative: number, signal?: AbortSignal): Promise<number> {
+    return this.enqueue(async () => {
+      const strengths = strengthsOf(candidate, this.#source);
+      await this.#open([], signal);
+      this.#runner.setBatch(this.#packed.samplesOf(this.batches[0] ?? []));
+      await this.#runner.run({ strengths, logits: "keep" }, signal);
+      const changed = strengths.map((strength) => strength * (1 + Math.max(relative, 2 ** -22)));
+      return (await this.#runner.run({ strengths: changed, logits: "compare" }, signal)).maxDifference;
+    });
+  }
+
   protected override release(): void {
     this.#runner.close();
   }
 
   async #scoreAll(
     candidates: readonly Candidate[],
-    { objective = "nll", signal, onProgress, plain = false, onBatch }: SessionScoreOptions,
+    {
+      objective = "nll",
+      signal,
+      batches = this.#allBatches(),
+      onProgress,
+      plain = false,
+      onBatch,
+    }: SessionScoreOptions,
   ): Promise<readonly Float64Array[]> {
     requireObjective(objective);
     const { vectors, vectorOf } = this.#vectorsOf(candidates);
     if (vectors.length === 0) return [];
     await this.#open(candidates, signal, objective);
     const { samples, scored } = this.#packed;
-    const scores = candidates.map(() => new Float64Array(samples.length));
-    const total = plain ? referencePasses(objective) + vectors.length : this.cost(candidates, objective).passes;
+    const scores = candidates.map(() => new Float64Array(samples.length).fill(NaN));
+    const total = plain
+      ? (referencePasses(objective) + vectors.length) * this.#packed.shareOf(batches)
+      : this.cost(candidates, { objective, batches }).passes;
     let done = 0;
-    for (const batch of this.batches) {
+    for (const index of batches) {
+      const batch = this.batches[index] ?? [];
       const samplesOfBatch = this.#packed.samplesOf(batch);
       this.#runner.setBatch(samplesOfBatch);
-      const share = this.#packed.tokensOf(batch) / this.tokens;
+      const share = this.#packed.shareOf([index]);
       const onRun = (layers: number) => {
         const passes = (layers * share) / this.#source.model.layers;
         this.#passes += passes;
@@ -242,8 +287,12 @@ export class ScoreSession extends Owned {
       }
       onBatch?.(batch, scores);
     }
-    this.#naivePasses += candidates.length;
+    this.#naivePasses += candidates.length * this.#packed.shareOf(batches);
     return scores;
+  }
+
+  #allBatches(): readonly number[] {
+    return this.batches.map((_, index) => index);
   }
 
   async #open(

@@ -6,6 +6,10 @@ export interface ScoreSessionOptions extends ContextOptions {
   readonly batchTokens?: number | undefined;
   /** Default: the machine's, at most half of its hardware threads above four. */
   readonly threads?: number | undefined;
+  /** Of the packing: which samples are computed together, and in which order; default 0. */
+  readonly seed?: number | undefined;
+  /** Block of every sample; samples of two blocks are never in one batch. Default: one block. */
+  readonly blocks?: ArrayLike<number> | undefined;
 }
 
 export interface ScoreProgress {
@@ -25,6 +29,8 @@ export interface SessionScoreOptions {
   /** Default `nll`. */
   readonly objective?: ScoreObjective | undefined;
   readonly signal?: AbortSignal | undefined;
+  /** Which of the session's batches to score, by index; default all, in order. */
+  readonly batches?: readonly number[] | undefined;
   readonly onProgress?: ((progress: ScoreProgress) => void) | undefined;
   /** Compute every candidate from the tokens, as llama.cpp alone would: the reference of benches and tests. */
   readonly plain?: boolean | undefined;

@@ -58,6 +58,11 @@ export function multipliedType({ type }: TensorDescriptor): TensorType {
   return type.name === "Q8_0" ? (TENSOR_TYPES.get(1) ?? type) : type;
 }
 
+/** Largest relative error of rounding a product to this type: half a unit in the last place. */
+export function roundingOf(type: TensorType): number {
+  return { F32: 2 ** -24, BF16: 2 ** -8 }[type.name] ?? 2 ** -11;
+}
+
 function multiply(tensor: TensorDescriptor, bytes: Buffer, factor: number): { type: TensorType; bytes: Buffer } {
   const values = decodeTensor(tensor.type, bytes);
   if (values === null) {

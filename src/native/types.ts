@@ -90,7 +90,7 @@ export interface NativeShape {
 export interface NativeStrengths {
   /** Null: the base model. */
   readonly adapter: NativeAdapter | null;
-  /** One per part: [L + 2] for a layered adapter (input, layers, output), [1] for a whole one. */
+  /** One per part: [P L + 2] for a layered adapter of P parts per layer (input, layers, output), [1] for a whole one. */
   readonly strengths: Float32Array;
   readonly control: NativeJobControl;
 }
@@ -238,8 +238,10 @@ export interface NativeAddon {
   loadAdapter(options: {
     readonly model: NativeModel;
     readonly path: string;
-    /** Per tensor in file order: 0 below the layers, l + 1 in layer l, L + 1 above them, -1 to leave out. */
+    /** Per tensor in file order: 0 below the layers, from 1 + P l on in layer l, P L + 1 above them, -1 to leave out. */
     readonly partOfTensor: Int32Array;
+    /** P: 1 or 2. */
+    readonly partsPerLayer: number;
     /** Ranks inside the layers are padded with zeros to a multiple of this; 1: every bit as in the file. */
     readonly rankMultiple: number;
     readonly control: NativeJobControl;

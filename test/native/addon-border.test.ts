@@ -142,6 +142,7 @@ describe("all scales 0 is the base model, bit for bit", () => {
       model,
       path: DEMO.adapter,
       partOfTensor: partOfTensor(file, layers),
+      partsPerLayer: 1,
       rankMultiple: 1,
       control: run.control,
     });

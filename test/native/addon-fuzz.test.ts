@@ -65,7 +65,7 @@ describe("wrong options, one at a time", () => {
       [
         "loadAdapter",
         addon.loadAdapter.bind(addon),
-        { model, path: DEMO.adapter, partOfTensor: new Int32Array(168), control },
+        { model, path: DEMO.adapter, partOfTensor: new Int32Array(168), partsPerLayer: 1, control },
       ],
       ["loadWholeAdapter", addon.loadWholeAdapter.bind(addon), { model, path: DEMO.adapter }],
       ["createScorer", addon.createScorer.bind(addon), { model, ...shape }],

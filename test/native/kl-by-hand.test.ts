@@ -68,7 +68,7 @@ describe("the divergence from the full adapter", () => {
     // And a session goes on to score losses.
     const losses = await session.score(candidates);
     expect(losses[0]![0]).not.toBe(resumed[0]![0]);
-    expect(session.cost(candidates, "kl").passes).toBe(session.cost(candidates).passes + 1);
+    expect(session.cost(candidates, { objective: "kl" }).passes).toBe(session.cost(candidates).passes + 1);
     const memory = await session.estimateMemory(candidates);
     expect((await session.estimateMemory(candidates, undefined, "kl")).logits).toBe(2 * memory.logits);
     await expect(session.score(candidates, { objective: "KL" as "kl" })).rejects.toMatchObject({

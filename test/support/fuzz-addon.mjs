@@ -135,7 +135,11 @@ const TARGETS = [
   ["loadBackends", () => addon.loadBackends, null],
   ["loadBackend", () => addon.loadBackend, null],
   ["loadModel", () => addon.loadModel, { path: adapterPath, gpuLayers: 0, devices: [], control }],
-  ["loadAdapter", () => addon.loadAdapter, { model, path: adapterPath, partOfTensor, rankMultiple: 16, control }],
+  [
+    "loadAdapter",
+    () => addon.loadAdapter,
+    { model, path: adapterPath, partOfTensor, partsPerLayer: 2, rankMultiple: 16, control },
+  ],
   ["loadWholeAdapter", () => addon.loadWholeAdapter, { model, path: base }],
   ["createScorer", () => addon.createScorer, { model, ...shape }],
   ["simulateMemory", () => addon.simulateMemory, { path: base, gpuLayers: 0, devices: [], ...shape, control }],

@@ -18,12 +18,14 @@ import { renderShownSample } from "../../report/shown-sample.js";
 import { renderCalibration } from "../../report/terminal.js";
 import { printable } from "../../report/text.js";
 import type { CalibrationResult } from "../../result.js";
+import { FAMILIES, type Family } from "../../lora/candidate.js";
 import { CONTROL_SCALES } from "../../search/families.js";
+import type { Strategy } from "../../search/race.js";
 import type { CommandContext } from "../context.js";
 import { examples } from "../help.js";
 import { deliver, jsonOption, requireJsonTarget, type JsonRequest } from "../json-output.js";
 import { addMachineOptions, deviceOptions, sessionOptions, type MachineFlags } from "../machine-options.js";
-import { decimal, integer } from "../numbers.js";
+import { decimal, duration, integer } from "../numbers.js";
 import { pageOption, requirePageTarget, writePage, type PageRequest } from "../page-output.js";
 
 interface CalibrateFlags extends MachineFlags {
@@ -37,6 +39,11 @@ interface CalibrateFlags extends MachineFlags {
   readonly margin: number;
   readonly confidence: number;
   readonly seed: number;
+  readonly families: readonly Family[];
+  readonly strategy?: Strategy;
+  readonly per: "layer" | "module";
+  readonly budget?: number;
+  readonly holdout?: number;
   readonly controls?: true;
   readonly tokenWeighted?: true;
   readonly dryRun?: true;
@@ -102,6 +109,26 @@ export function configure(command: Command): void {
     .option("--margin <share>", "share of the adapter's gain that may be lost", decimal, 0.02)
     .option("--confidence <level>", "of all bounds together", decimal, 0.95)
     .option("--seed <n>", "of everything random", integer, 0)
+    .option("--families <names>", `candidates to try, joined by commas: ${FAMILIES.join(", ")}`, familyNames, [
+      "boundary",
+    ])
+    .addOption(
+      new Option(
+        "--strategy <strategy>",
+        "exhaustive: all on all samples; race: losing candidates leave early (default: race from 16 layers)",
+      ).choices(["exhaustive", "race"]),
+    )
+    .addOption(
+      new Option("--per <unit>", "what a subset search may drop: layers, or their attention and feed-forward pairs")
+        .choices(["layer", "module"])
+        .default("layer"),
+    )
+    .option("--budget <time>", "stop after 90s, 10m or 2h with what is known then", duration)
+    .option(
+      "--holdout <share>",
+      "of the samples, for judging a subset search alone (default: two halves take turns)",
+      decimal,
+    )
     .option("--controls", `score the whole adapter at ${CONTROL_SCALES.join(", ")} as well, not only when needed`)
     .option("--token-weighted", "let samples count by their scored tokens, not all the same")
     .option("--dry-run", "print cost, memory and what the samples can show, then stop")
@@ -159,7 +186,7 @@ export async function run(args: readonly string[], flags: CalibrateFlags, contex
     context.stdout(showSample(samples, flags.showSample, model, context));
     return 0;
   }
-  await using adapter = await model.loadAdapter(source, { signal });
+  await using adapter = await model.loadAdapter(source, { signal, per: flags.per });
   const options = searchOptions(flags);
   if (flags.dryRun === true) {
     const estimate = await plan(adapter, samples, { ...options, signal });
@@ -213,6 +240,11 @@ export async function run(args: readonly string[], flags: CalibrateFlags, contex
     );
   }
   return result.selected === null ? 1 : 0;
+}
+
+/** What is no family is refused with the other options, see `checkCalibrationOptions`. */
+function familyNames(text: string): readonly Family[] {
+  return text.split(",").map((name) => name.trim()) as Family[];
 }
 
 async function requireOutput(output: string, { json, force = false }: CalibrateFlags, inputs: readonly string[]) {
@@ -269,9 +301,15 @@ function templateVariables(text: string | undefined): Readonly<Record<string, un
 }
 
 function searchOptions(flags: CalibrateFlags) {
-  const { objective, controls, margin, confidence } = flags;
-  const families = controls === true ? (["boundary", "scale"] as const) : (["boundary"] as const);
-  return { objective, families, margin, confidence, ...sessionOptions(flags) };
+  const { objective, controls, margin, confidence, seed, strategy, budget, holdout } = flags;
+  const families = controls === true ? [...new Set([...flags.families, "scale" as const])] : flags.families;
+  return {
+    ...{ objective, families, margin, confidence, seed },
+    ...sessionOptions(flags),
+    ...(strategy && { strategy }),
+    ...(budget !== undefined && { budget }),
+    ...(holdout !== undefined && { holdout }),
+  };
 }
 
 function planView({ memory, ...estimate }: CalibrationPlan): PlanView {
@@ -289,7 +327,9 @@ function planView({ memory, ...estimate }: CalibrationPlan): PlanView {
 const STAGES: Readonly<Record<CalibrationProgress["stage"], string>> = {
   hash: "Hashing the model",
   plan: "Measuring the speed",
-  boundary: "Scoring boundaries",
+  boundary: "Scoring candidates",
+  refine: "Looking closer at the best",
+  subset: "Searching subsets",
   controls: "Scoring the control",
 };
 
