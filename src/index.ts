@@ -5,7 +5,7 @@ export { readSamples } from "./data/read-samples.js";
 export { renderSample, type ShownSample, type ShownToken } from "./data/show-sample.js";
 export { chatTemplateNames } from "./data/named-templates.js";
 export type { ReadSamplesOptions } from "./data/options.js";
-export type { Sample, SampleSet } from "./data/sample.js";
+export type { Sample, SampleSet, SampleSource } from "./data/sample.js";
 export type { Tokenizer } from "./data/tokenizer.js";
 export type { Adapter, LoadAdapterOptions } from "./engine/adapter.js";
 export { engineFacts, type EngineFacts } from "./engine/backend.js";
@@ -21,10 +21,18 @@ export type {
   SessionScoreOptions,
 } from "./engine/session-types.js";
 export * from "./errors.js";
+export type { WriteAnswers } from "./evaluation/answering.js";
+export { evaluate, type EvaluateOptions, type Evaluation } from "./evaluation/evaluate.js";
+export { loadMetric } from "./evaluation/load-metric.js";
+export { namedCandidates } from "./evaluation/name-candidates.js";
+export type { Comparison, EvaluatedCandidate, EvaluationResult, MetricScore } from "./evaluation/result.js";
 export type { Candidate, Family } from "./lora/candidate.js";
 export { checkCompatible } from "./lora/compatibility.js";
 export { describeFile, type AdapterDescription, type ModelDescription } from "./lora/describe.js";
 export { parseKeep } from "./lora/keep.js";
+export type { Metric, MetricSample } from "./metrics/metric.js";
+export { METRICS } from "./metrics/metrics.js";
+export type { UserMetric, UserSample } from "./metrics/user-metric.js";
 export type { Problem } from "./lora/problem.js";
 export { writeAdapter, type LayerSelection, type WriteAdapterOptions, type WrittenAdapter } from "./lora/trim.js";
 export type {

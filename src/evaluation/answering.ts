@@ -1,6 +1,6 @@
 import type { ReferencedSample } from "../data/references.js";
 import type { Sample } from "../data/sample.js";
-import { CancelledError } from "../errors.js";
+import { CancelledError, InternalError } from "../errors.js";
 import type { NamedScales } from "../lora/candidate.js";
 import type { Metric } from "../metrics/metric.js";
 import type { SearchScorer } from "../search/exhaustive.js";
@@ -44,6 +44,12 @@ export function answerScorer({ metric, samples, write, onAnswers, ...model }: An
       for (const candidate of candidates) {
         if (signal?.aborted === true) throw new CancelledError();
         const answers = await write(candidate, samples, signal ? { signal } : {});
+        if (answers.length !== samples.length) {
+          throw new InternalError(
+            "ANSWERS_SHAPE",
+            `Expected ${samples.length} answers of \`${candidate.id}\` but received ${answers.length}.`,
+          );
+        }
         onAnswers?.(candidate, answers);
         const scores = samples.map(({ references, line, source }, index) =>
           metric.perSample(answers[index] ?? "", references, { line, row: source.row }),

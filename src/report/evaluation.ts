@@ -32,7 +32,10 @@ export function renderEvaluation(result: EvaluationResult, options: RenderOption
 }
 
 /** Empty where there is nothing to warn of. */
-export function chosenOnSentence({ chosenOn, data }: Pick<EvaluationResult, "chosenOn" | "data">): string {
+export function chosenOnSentence({
+  chosenOn,
+  data,
+}: Pick<EvaluationResult, "chosenOn"> & { readonly data: { readonly samples: number } }): string {
   if (chosenOn === null || chosenOn.sharedLines.length === 0) return "";
   return (
     `Warning: ${chosenOn.sharedLines.length} of ${plural(data.samples, "sample")} were used for choosing in ` +

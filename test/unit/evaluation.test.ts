@@ -248,3 +248,14 @@ test("a search on answers: the metric's own scale, and its choice", async () => 
   expect(written.slice(0, 5)).toEqual(["upto:0", "upto:1", "upto:2", "upto:3", "upto:4"]);
   expect(written).toHaveLength(10);
 });
+
+test("a writer that leaves answers out is a bug, not an empty answer", async () => {
+  const scorer = answerScorer({
+    layers: LAYERS,
+    coveredLayers: [0, 1, 2, 3],
+    samples: withReferences(samples),
+    metric: rougeL,
+    write: () => Promise.resolve(["one"]),
+  });
+  expect(await failure(exhaustiveSearch(scorer))).toMatchObject({ code: "ANSWERS_SHAPE" });
+});
