@@ -32,6 +32,11 @@ const COMMANDS: readonly CommandEntry[] = [
     load: () => import("./commands/calibrate.js"),
   },
   {
+    name: "evaluate",
+    summary: "compare base, full adapter and candidates on samples",
+    load: () => import("./commands/evaluate.js"),
+  },
+  {
     name: "report",
     summary: "show results again: as a page, as charts, compared",
     load: () => import("./commands/report.js"),
