@@ -321,7 +321,7 @@ Napi::Value Scorer::SetBatch(const Napi::CallbackInfo& info) {
   Napi::Object options = arguments::Options(info, 0);
   try {
     PackedBatch batch(arguments::Int32s(options, "tokens"), arguments::Int32s(options, "offsets"),
-                      arguments::Bytes(options, "scored"),
+                      arguments::Bytes(options, "scored"), arguments::Boolean(options, "shared"),
                       llama_vocab_n_tokens(llama_model_get_vocab(state.model.get())));
     const ScorerShape& shape = state.shape;
     const bool fits =

@@ -42,7 +42,7 @@ class Scorer : public Napi::ObjectWrap<Scorer> {
   explicit Scorer(const Napi::CallbackInfo& info);
 
  private:
-  // setBatch({ tokens, offsets, scored }): samples one after another; forgets all kept states.
+  // setBatch({ tokens, offsets, scored, shared }): samples one after another; forgets all kept states.
   Napi::Value SetBatch(const Napi::CallbackInfo& info);
   // borders({ adapter, strengths, control }): Promise<string[]>, see GraphReplay::Borders.
   Napi::Value Borders(const Napi::CallbackInfo& info);

@@ -262,7 +262,7 @@ async function resultOf(
       naivePasses: Math.max(naivePasses, answer.candidates.length),
       seconds: (performance.now() - start) / 1000,
       tokensComputed: Math.round(passes * session.tokens),
-      tokensShared: 0,
+      tokensShared: Math.round((passes / session.computedShare - passes) * session.tokens),
     },
   };
 }

@@ -39,12 +39,15 @@ export class BatchRunner {
   readonly notices: string[] = [];
   readonly #handles: NativeHandles;
   readonly #shape: NativeShape;
+  readonly #shares: boolean;
   #scorer: NativeScorer | null = null;
   #closed = false;
 
-  constructor(handles: NativeHandles, shape: NativeShape) {
+  /** @param shares prompts that begin alike are computed once */
+  constructor(handles: NativeHandles, shape: NativeShape, shares: boolean) {
     this.#handles = handles;
     this.#shape = shape;
+    this.#shares = shares;
   }
 
   get isOpen(): boolean {
@@ -73,7 +76,7 @@ export class BatchRunner {
       tokens.set(sample.tokens, offsets[index]);
       scored.set(sample.scored, offsets[index]);
     }
-    this.#opened().setBatch({ tokens, offsets, scored });
+    this.#opened().setBatch({ tokens, offsets, scored, shared: this.#shares });
   }
 
   /** [L], names of the tensors that cross the border below layer k; empty where no run can resume, as at 0. */

@@ -3,6 +3,13 @@ import { seededRandom, shuffledIndices, type SeededRandom } from "../search/resa
 /** llama.cpp takes at most this many sequences in one batch. */
 export const MOST_SEQUENCES = 256;
 
+/** What is packed as one: a sample, or several that belong together. */
+export interface Item {
+  /** Tokens that it occupies. */
+  readonly length: number;
+  readonly sequences: number;
+}
+
 /** Sample indices of one batch, in the order in which they are packed. */
 export type Batch = readonly number[];
 
@@ -21,16 +28,27 @@ export type Batch = readonly number[];
  * @param seed default 0
  */
 export function packBatches(lengths: readonly number[], budget: number, seed = 0): Batch[] {
-  if (lengths.length === 0) return [];
+  return packItems(
+    lengths.map((length) => ({ length, sequences: 1 })),
+    budget,
+    seed,
+  );
+}
+
+/** {@link packBatches} of items that may hold several samples each; batches are of item indices. */
+export function packItems(items: readonly Item[], budget: number, seed = 0): Batch[] {
+  if (items.length === 0) return [];
+  const lengths = items.map(({ length }) => length);
+  const sequences = items.reduce((sum, item) => sum + item.sequences, 0);
   const random = seededRandom(seed, 3);
   // Equal lengths in random order too: their order in the file may mean something.
   const order = Array.from(shuffledIndices(lengths.length, random)).sort(
     (a, b) => (lengths[b] ?? 0) - (lengths[a] ?? 0),
   );
   const tokens = lengths.reduce((sum, length) => sum + length, 0);
-  let count = Math.max(1, Math.ceil(tokens / budget), Math.ceil(lengths.length / MOST_SEQUENCES));
+  let count = Math.max(1, Math.ceil(tokens / budget), Math.ceil(sequences / MOST_SEQUENCES));
   for (;;) {
-    const batches = deal(order, lengths, budget, Math.min(count, lengths.length), random);
+    const batches = deal(order, items, budget, Math.min(count, lengths.length), random);
     if (batches !== null) return batches;
     count = Math.max(count + 1, Math.floor(count * 1.02));
   }
@@ -38,29 +56,32 @@ export function packBatches(lengths: readonly number[], budget: number, seed = 0
 
 interface OpenBatch {
   room: number;
+  sequences: number;
   readonly samples: number[];
 }
 
 /** Null where some sample finds no room. */
 function deal(
   order: readonly number[],
-  lengths: readonly number[],
+  items: readonly Item[],
   budget: number,
   count: number,
   random: SeededRandom,
 ): Batch[] | null {
-  const batches = Array.from({ length: count }, (): OpenBatch => ({ room: budget, samples: [] }));
-  const fits = ({ room, samples }: OpenBatch, length: number) => room >= length && samples.length < MOST_SEQUENCES;
+  const batches = Array.from({ length: count }, (): OpenBatch => ({ room: budget, sequences: 0, samples: [] }));
+  const fits = (batch: OpenBatch | undefined, { length, sequences }: Item) =>
+    batch !== undefined && batch.room >= length && batch.sequences + sequences <= MOST_SEQUENCES;
   for (let start = 0; start < order.length; start += count) {
     const turns = Array.from(shuffledIndices(count, random));
     for (const sample of order.slice(start, start + count)) {
-      const length = lengths[sample] ?? 0;
-      const turn = turns.findLastIndex((index) => fits(batches[index] ?? { room: 0, samples: [] }, length));
+      const item = items[sample] ?? { length: 0, sequences: 0 };
+      const turn = turns.findLastIndex((index) => fits(batches[index], item));
       const [dealt] = turn < 0 ? [] : turns.splice(turn, 1);
       const batch = dealt === undefined ? roomiest(batches) : batches[dealt];
-      if (batch === undefined || !fits(batch, length)) return null;
+      if (batch === undefined || !fits(batch, item)) return null;
       batch.samples.push(sample);
-      batch.room -= length;
+      batch.room -= item.length;
+      batch.sequences += item.sequences;
     }
   }
   return batches.map(({ samples }) => samples).filter((samples) => samples.length > 0);

@@ -81,9 +81,12 @@ export class ScoreSession extends Owned {
     this.seed = seed;
     this.#source = owner;
     this.#handles = handles;
-    this.#packed = new PackedSamples(samples, batchTokens, seed, blocks);
+    const { isRecurrent, isHybrid } = owner.model.facts;
+    // A recurrent state belongs to one sequence, so what sequences share cannot be computed once for all.
+    const shares = (options.sharePrefixes ?? true) && !isRecurrent && !isHybrid;
+    this.#packed = new PackedSamples(samples, { batchTokens, seed, blocks, shares });
     this.#shape = { ...this.#packed.shape(), threads, ...choice };
-    this.#runner = new BatchRunner(handles, this.#shape);
+    this.#runner = new BatchRunner(handles, this.#shape, shares);
     this.#scorer = new BatchScorer(
       this.#runner,
       owner.model.layers,
@@ -106,7 +109,17 @@ export class ScoreSession extends Owned {
     return this.#packed.batchTokens;
   }
 
-  /** Tokens of all samples together that a plain run computes. */
+  /** Whether prompts that begin alike are computed once per batch. */
+  get sharesPrefixes(): boolean {
+    return this.#packed.shares;
+  }
+
+  /** Share of `tokens` that a plain run computes: below 1 where samples share prefixes. */
+  get computedShare(): number {
+    return this.#packed.shareOf(this.#allBatches());
+  }
+
+  /** Tokens of all samples together, without sharing. */
   get tokens(): number {
     return this.#packed.tokens;
   }
@@ -130,7 +143,7 @@ export class ScoreSession extends Owned {
     return {
       passes: (referencePasses(objective) + plan.layersComputed / layers) * share,
       checkPasses: selfChecks(plan).length * this.#packed.shareOf([0]),
-      naivePasses: candidates.length * share,
+      naivePasses: candidates.length * this.#packed.sampleShareOf(batches),
       states: plan.mostStates,
       rpcStateBytes: stateBytesOverRpc(plan, placement, { layers, embedding: facts.embedding }, this.tokens),
     };
@@ -287,7 +300,7 @@ export class ScoreSession extends Owned {
       }
       onBatch?.(batch, scores);
     }
-    this.#naivePasses += candidates.length * this.#packed.shareOf(batches);
+    this.#naivePasses += candidates.length * this.#packed.sampleShareOf(batches);
     return scores;
   }
 

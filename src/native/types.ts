@@ -127,7 +127,13 @@ export interface NativeRunResult {
 
 export interface NativeScorer {
   /** Samples one after another; sample i is `offsets[i]` .. `offsets[i + 1]`. Forgets all kept states. */
-  setBatch(batch: { readonly tokens: Int32Array; readonly offsets: Int32Array; readonly scored: Uint8Array }): void;
+  setBatch(batch: {
+    readonly tokens: Int32Array;
+    readonly offsets: Int32Array;
+    readonly scored: Uint8Array;
+    /** What samples begin with alike, before the token that predicts their first scored one, is computed once for all. */
+    readonly shared: boolean;
+  }): void;
   /** [L], names of the tensors that cross the border below layer k; empty where no run can resume, as at 0. */
   borders(options: NativeStrengths): Promise<string[]>;
   run(options: NativeRun): Promise<NativeRunResult>;

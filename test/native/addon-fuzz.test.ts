@@ -77,7 +77,7 @@ describe("wrong options, one at a time", () => {
       [
         "setBatch",
         scorer.setBatch.bind(scorer),
-        { tokens: Int32Array.of(1, 2), offsets: Int32Array.of(0, 2), scored: Uint8Array.of(0, 1) },
+        { tokens: Int32Array.of(1, 2), offsets: Int32Array.of(0, 2), scored: Uint8Array.of(0, 1), shared: false },
       ],
       ["borders", scorer.borders.bind(scorer), { adapter: null, control }],
       [
@@ -120,6 +120,7 @@ describe("wrong options, one at a time", () => {
       tokens: Int32Array.of(1, 2, 3, 4, 5, 6),
       offsets: Int32Array.of(0, 3, 6),
       scored: new Uint8Array(6).fill(1),
+      shared: false,
     };
     expect(() => {
       scorer.setBatch({ ...sound, ...change });

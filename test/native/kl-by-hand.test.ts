@@ -85,7 +85,12 @@ describe("the divergence from the full adapter", () => {
       await scorer.run({ ...run, logits: "divergence" }),
     ];
     for (const { sums } of twice) expect(Array.from(sums)).toEqual([0, 0]);
-    scorer.setBatch({ tokens: Int32Array.of(1, 2, 3), offsets: Int32Array.of(0, 3), scored: Uint8Array.of(0, 1, 1) });
+    scorer.setBatch({
+      tokens: Int32Array.of(1, 2, 3),
+      offsets: Int32Array.of(0, 3),
+      scored: Uint8Array.of(0, 1, 1),
+      shared: false,
+    });
     await expect(scorer.run({ ...run, logits: "divergence" })).rejects.toMatchObject({ code: "BAD_ARGUMENT" });
   });
 });

@@ -37,6 +37,7 @@ const batch = {
   tokens: Int32Array.of(1, 2, 3, 4, 5, 6),
   offsets: Int32Array.of(0, 3, 6),
   scored: Uint8Array.of(0, 1, 1, 0, 1, 1),
+  shared: false,
 };
 scorer.setBatch(batch);
 
