@@ -1,6 +1,7 @@
 export { calibrate, type CalibrateOptions, type CalibrationProgress } from "./calibration/calibrate.js";
 export { plan, type CalibrationPlan, type PlanOptions } from "./calibration/plan.js";
 export { writeVerified, type WriteVerifiedOptions } from "./calibration/write-verified.js";
+export { readPrompts, type ReadPrompt, type ReadPromptsOptions } from "./data/read-prompts.js";
 export { readSamples } from "./data/read-samples.js";
 export { renderSample, type ShownSample, type ShownToken } from "./data/show-sample.js";
 export { chatTemplateNames } from "./data/named-templates.js";
@@ -33,6 +34,7 @@ export type {
 export type { Candidate, Family } from "./lora/candidate.js";
 export { checkCompatible } from "./lora/compatibility.js";
 export { describeFile, type AdapterDescription, type ModelDescription } from "./lora/describe.js";
+export { parseCandidate, parseCandidates } from "./lora/parse-candidate.js";
 export { parseKeep } from "./lora/keep.js";
 export type { Problem } from "./lora/problem.js";
 export { writeAdapter, type LayerSelection, type WriteAdapterOptions, type WrittenAdapter } from "./lora/trim.js";

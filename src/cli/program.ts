@@ -31,6 +31,11 @@ const COMMANDS: readonly CommandEntry[] = [
     summary: "find the fewest layers that keep the quality, prove it, write them",
     load: () => import("./commands/calibrate.js"),
   },
+  {
+    name: "generate",
+    summary: "let base, adapter and candidates write answers",
+    load: () => import("./commands/generate.js"),
+  },
   { name: "trim", summary: "write an adapter that keeps only some layers", load: () => import("./commands/trim.js") },
   { name: "inspect", summary: "show what is in a GGUF file", load: () => import("./commands/inspect.js") },
   { name: "doctor", summary: "check this machine and your files", load: () => import("./commands/doctor.js") },

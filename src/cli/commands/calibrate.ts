@@ -1,4 +1,3 @@
-import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import { Option, type Command } from "commander";
 import { calibrate, type CalibrationProgress } from "../../calibration/calibrate.js";
@@ -23,6 +22,7 @@ import type { CommandContext } from "../context.js";
 import { examples } from "../help.js";
 import { deliver, jsonOption, requireJsonTarget, type JsonRequest } from "../json-output.js";
 import { decimal, integer } from "../numbers.js";
+import { chatTemplate, templateVariables } from "../template-flags.js";
 
 interface CalibrateFlags {
   readonly output?: string;
@@ -237,32 +237,6 @@ async function readingOptions(flags: CalibrateFlags, signal: AbortSignal): Promi
     chatTemplate: await chatTemplate(flags.chatTemplate),
     templateVariables: templateVariables(flags.templateVars),
   };
-}
-
-/** A file where there is one of that name, else the name of a template. */
-async function chatTemplate(choice: string | undefined): Promise<ReadSamplesOptions["chatTemplate"]> {
-  if (choice === undefined) return undefined;
-  try {
-    return { source: await readFile(choice, "utf8"), name: choice };
-  } catch (cause) {
-    if (!/[./\\]/.test(choice)) return choice;
-    throw new InputError("TEMPLATE_UNREADABLE", `The chat template ${choice} cannot be read; check the path.`, {
-      cause,
-    });
-  }
-}
-
-function templateVariables(text: string | undefined): Readonly<Record<string, unknown>> | undefined {
-  if (text === undefined) return undefined;
-  try {
-    return JSON.parse(text) as Readonly<Record<string, unknown>>;
-  } catch (cause) {
-    throw new UsageError(
-      "TEMPLATE_VARS",
-      `Expected a JSON object for \`--template-vars\` but received ${text}; write for example '{"enable_thinking": false}'.`,
-      { cause, details: { option: "template-vars" } },
-    );
-  }
 }
 
 function searchOptions({ controls, margin, confidence, threads, batchTokens }: CalibrateFlags) {
