@@ -232,5 +232,7 @@ test("layers at strength 1 choose as the adapter that llama.cpp loads whole", as
   });
   await expect(generator.step({ ...step, slots: Int32Array.of(1, 1) })).rejects.toMatchObject({ code: "BAD_ARGUMENT" });
   generator.dispose();
-  expect(() => { generator.clear({ slot: 0 }); }).toThrow(expect.objectContaining({ code: "DISPOSED" }));
+  expect(() => {
+    generator.clear({ slot: 0 });
+  }).toThrow(expect.objectContaining({ code: "DISPOSED" }));
 });
