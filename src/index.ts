@@ -1,6 +1,7 @@
 export { calibrate, type CalibrateOptions, type CalibrationProgress } from "./calibration/calibrate.js";
 export { plan, type CalibrationPlan, type PlanOptions } from "./calibration/plan.js";
 export { writeVerified, type WriteVerifiedOptions } from "./calibration/write-verified.js";
+export { readPrompts, type ReadPrompt, type ReadPromptsOptions } from "./data/read-prompts.js";
 export { readSamples } from "./data/read-samples.js";
 export { renderSample, type ShownSample, type ShownToken } from "./data/show-sample.js";
 export { chatTemplateNames } from "./data/named-templates.js";
@@ -48,6 +49,7 @@ export type { Comparison, EvaluatedCandidate, EvaluationResult, MetricScore } fr
 export { checkCompatible } from "./lora/compatibility.js";
 export { describeFile, type AdapterDescription, type ModelDescription } from "./lora/describe.js";
 export { formatLayerScales } from "./lora/format-layer-scales.js";
+export { parseCandidate, parseCandidates } from "./lora/parse-candidate.js";
 export { parseKeep } from "./lora/keep.js";
 export { parseLayerScales, type LayerGrammarOptions, type LayerScales } from "./lora/layer-grammar.js";
 export { readLayerPresets, type LayerPresets } from "./lora/layer-presets.js";

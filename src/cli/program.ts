@@ -37,6 +37,11 @@ const COMMANDS: readonly CommandEntry[] = [
     load: () => import("./commands/evaluate.js"),
   },
   {
+    name: "generate",
+    summary: "let base, adapter and candidates write answers",
+    load: () => import("./commands/generate.js"),
+  },
+  {
     name: "report",
     summary: "show results again: as a page, as charts, compared",
     load: () => import("./commands/report.js"),

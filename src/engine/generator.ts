@@ -15,8 +15,9 @@ import { planStep, type SlotShare } from "./step-plan.js";
 import { StepRunner, type SlotOutcome } from "./step-runner.js";
 import { WritingAnswer } from "./writing-answer.js";
 
-/** More guesses at once are seldom right to the end. */
+/** More guesses at once are seldom right to the end; where a wrong one is found, fewer follow (`DraftLength`). */
 const MOST_DRAFTS = 16;
+const FIRST_DRAFTS = 8;
 /** Logits of a step take this many rows of the vocabulary at most, but for one row of each sequence. */
 const MOST_ROWS = 256;
 
@@ -118,7 +119,7 @@ export class Generator extends Owned {
     while (answers.size < this.#prompts.length) {
       while (free.length > 0 && waiting < this.#prompts.length) {
         writing.push(this.#join(native, waiting, free.shift() ?? 0));
-        lengths.set(waiting, new DraftLength(MOST_DRAFTS));
+        lengths.set(waiting, new DraftLength(MOST_DRAFTS, FIRST_DRAFTS));
         waiting += 1;
       }
       const shares = planStep(writing, this.#limits, (answer, most) => {

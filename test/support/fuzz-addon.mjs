@@ -41,6 +41,17 @@ const batch = {
 };
 scorer.setBatch(batch);
 
+const generator = await addon.createGenerator({
+  ...{ model, contextTokens: 64, maxSequences: 4, batchTokens: 32, maxRows: 8, threads: 1 },
+});
+const step = {
+  slots: Int32Array.of(0, 3),
+  offsets: Int32Array.of(0, 2, 5),
+  tokens: Int32Array.of(1, 2, 3, 4, 5),
+  drafts: Int32Array.of(-1, 2),
+  control,
+};
+
 const throwing = new Proxy(
   {},
   {
@@ -109,6 +120,7 @@ const JUNK = [
   () => whole,
   () => scorer,
   () => disposed,
+  () => generator,
   () => addon.JobControl,
   () => addon,
 ];
@@ -158,6 +170,10 @@ const TARGETS = [
   ["run", () => scorer.run, run, scorer],
   ["run", () => scorer.run, wholeRun, scorer],
   ["disposedRun", () => disposed.run, run, disposed],
+  ["setStrengths", () => generator.setStrengths, { adapter: whole, strengths: Float32Array.of(1) }, generator],
+  ["start", () => generator.start, { slot: 1, temperature: 0.5, topP: 0.9, seed: 3 }, generator],
+  ["clear", () => generator.clear, { slot: 3 }, generator],
+  ["step", () => generator.step, step, generator],
   ["facts", () => model.facts, null, model],
   ["tokenize", () => model.tokenize, null, model],
   ["tokenBytes", () => model.tokenBytes, null, model],

@@ -1,4 +1,3 @@
-import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import { Option, type Command } from "commander";
 import { calibrate, type CalibrationProgress } from "../../calibration/calibrate.js";
@@ -27,6 +26,7 @@ import { deliver, jsonOption, requireJsonTarget, type JsonRequest } from "../jso
 import { addMachineOptions, deviceOptions, sessionOptions, type MachineFlags } from "../machine-options.js";
 import { decimal, duration, integer } from "../numbers.js";
 import { pageOption, requirePageTarget, writePage, type PageRequest } from "../page-output.js";
+import { chatTemplate, templateVariables } from "../template-flags.js";
 
 interface CalibrateFlags extends MachineFlags {
   readonly output?: string;
@@ -272,32 +272,6 @@ async function readingOptions(flags: CalibrateFlags, signal: AbortSignal): Promi
     chatTemplate: await chatTemplate(flags.chatTemplate),
     templateVariables: templateVariables(flags.templateVars),
   };
-}
-
-/** A file where there is one of that name, else the name of a template. */
-async function chatTemplate(choice: string | undefined): Promise<ReadSamplesOptions["chatTemplate"]> {
-  if (choice === undefined) return undefined;
-  try {
-    return { source: await readFile(choice, "utf8"), name: choice };
-  } catch (cause) {
-    if (!/[./\\]/.test(choice)) return choice;
-    throw new InputError("TEMPLATE_UNREADABLE", `The chat template ${choice} cannot be read; check the path.`, {
-      cause,
-    });
-  }
-}
-
-function templateVariables(text: string | undefined): Readonly<Record<string, unknown>> | undefined {
-  if (text === undefined) return undefined;
-  try {
-    return JSON.parse(text) as Readonly<Record<string, unknown>>;
-  } catch (cause) {
-    throw new UsageError(
-      "TEMPLATE_VARS",
-      `Expected a JSON object for \`--template-vars\` but received ${text}; write for example '{"enable_thinking": false}'.`,
-      { cause, details: { option: "template-vars" } },
-    );
-  }
 }
 
 function searchOptions(flags: CalibrateFlags) {
