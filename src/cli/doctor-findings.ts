@@ -10,6 +10,7 @@ import { checkValues } from "../lora/adapter-values.js";
 import { checkCompatible } from "../lora/compatibility.js";
 import { describeAdapter, describeFile, describeModel } from "../lora/describe.js";
 import { readModel, type ModelFile } from "../lora/model-file.js";
+import { adapterPathOf } from "../peft/adapter-path.js";
 import { packageVersion } from "../package-version.js";
 import type { DoctorFindings, ProblemPlace } from "../report/doctor.js";
 import { boundaryCandidates } from "../search/families.js";
@@ -91,7 +92,9 @@ async function bothFiles(
   signal: AbortSignal,
 ): Promise<FileFindings> {
   const model = await notes.tryTo("file", () => readModel(modelPath));
-  const adapter = await notes.tryTo("file", () => readAdapter(adapterPath));
+  const adapter = await notes.tryTo("file", async () =>
+    readAdapter(model === null ? adapterPath : await adapterPathOf(adapterPath, model, { signal })),
+  );
   if (adapter !== null) await noteValues(adapter, notes, signal);
   return {
     model: model === null ? null : describeModel(model),

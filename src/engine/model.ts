@@ -9,6 +9,7 @@ import { loadAddon } from "../native/binding.js";
 import type { NativeAddon, NativeModel, NativeModelFacts } from "../native/types.js";
 import { Adapter, CPU_RANK_MULTIPLE, loadParts, type LoadAdapterOptions } from "./adapter.js";
 import { placeModel, type DeviceOptions, type Placement } from "./devices.js";
+import { adapterPathOf } from "../peft/adapter-path.js";
 import { Owned } from "./lifetime.js";
 import { fromNative, nativeJob, type JobOptions } from "./native-job.js";
 
@@ -103,7 +104,7 @@ export class Model extends Owned implements Tokenizer {
   /**
    * Loads a LoRA adapter as one part per layer, so that every layer has a strength of its own.
    *
-   * @throws InputError as `readAdapter`, `requireCompatible` and `requireSoundValues`
+   * @throws InputError PEFT_* for a folder that cannot be converted; as `readAdapter`, `requireCompatible` and `requireSoundValues`
    * @throws BackendError ADAPTER_LOAD, TEMPORARY_FILE; MemoryError; CancelledError
    */
   async loadAdapter(path: string, options: LoadAdapterOptions = {}): Promise<Adapter> {
@@ -115,8 +116,9 @@ export class Model extends Owned implements Tokenizer {
         `Expected an integer from 1 to 1024 for \`rankMultiple\` but received ${rankMultiple}.`,
       );
     }
-    const file = await readAdapter(path);
-    const state = await fileState(path);
+    const source = await adapterPathOf(path, this.file, { signal: options.signal });
+    const file = await readAdapter(source);
+    const state = await fileState(source);
     requireCompatible(this.file, file);
     await requireSoundValues(file, { signal: options.signal });
     const parent = { addon: this.#addon, model: this.#native };
