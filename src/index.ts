@@ -28,8 +28,14 @@ export { parseKeep } from "./lora/keep.js";
 export { parseLayerScales, type LayerGrammarOptions, type LayerScales } from "./lora/layer-grammar.js";
 export { readLayerPresets, type LayerPresets } from "./lora/layer-presets.js";
 export type { Problem } from "./lora/problem.js";
+export { compareFiles, type FileComparison } from "./lora/compare-files.js";
 export type { LayerSelection } from "./lora/plan-trim.js";
 export { writeAdapter, type WriteAdapterOptions, type WrittenAdapter } from "./lora/trim.js";
+export { localPathOf } from "./hub/local-path.js";
+export { readModel, type ModelFile } from "./lora/model-file.js";
+export { adapterPathOf } from "./peft/adapter-path.js";
+export { writePeft, type WritePeftOptions, type WrittenPeft } from "./peft/from-gguf.js";
+export { peftToGguf, type ConvertOptions } from "./peft/to-gguf.js";
 export type {
   CalibrationResult,
   CandidateResult,

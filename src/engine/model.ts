@@ -1,28 +1,33 @@
 import type { Tokenizer } from "../data/tokenizer.js";
 import { InputError, UsageError } from "../errors.js";
 import { fileState } from "../gguf/file-state.js";
+import { localPathOf } from "../hub/local-path.js";
 import { readAdapter } from "../lora/adapter-file.js";
 import { requireSoundValues } from "../lora/adapter-values.js";
 import { requireCompatible } from "../lora/compatibility.js";
 import { readModel, type ModelFile } from "../lora/model-file.js";
 import { loadAddon } from "../native/binding.js";
 import type { NativeAddon, NativeModel, NativeModelFacts } from "../native/types.js";
+import { adapterPathOf } from "../peft/adapter-path.js";
 import { Adapter, CPU_RANK_MULTIPLE, loadParts, type LoadAdapterOptions } from "./adapter.js";
 import { placeModel, type DeviceOptions, type Placement } from "./devices.js";
-import { adapterPathOf } from "../peft/adapter-path.js";
 import { Owned } from "./lifetime.js";
 import { fromNative, nativeJob, type JobOptions } from "./native-job.js";
 
-export type LoadModelOptions = JobOptions & DeviceOptions;
+export interface LoadModelOptions extends JobOptions, DeviceOptions {
+  /** While `hf:owner/name[/file]` is downloaded: bytes on disk, and in all of the file. */
+  readonly onDownload?: ((doneBytes: number, totalBytes: number) => void) | undefined;
+}
 
 /**
- * Loads a base model; of a split one give the first part. Headers are checked before llama.cpp sees the file.
+ * Loads a base model; of a split one give the first part, of one on the hub `hf:owner/name[/file]`. Headers are checked before llama.cpp sees the file.
  *
  * @throws InputError as `readModel`, and MODEL_KIND for encoder-decoder, embedding-only and diffusion models
  * @throws BackendError ADDON_MISSING, ADDON_FAILED, GPU_MISSING, MODEL_LOAD; UsageError as `placeModel`; MemoryError;
  *   CancelledError
  */
-export async function loadModel(path: string, options: LoadModelOptions = {}): Promise<Model> {
+export async function loadModel(reference: string, options: LoadModelOptions = {}): Promise<Model> {
+  const path = await localPathOf(reference, { signal: options.signal, onProgress: options.onDownload });
   const file = await readModel(path);
   const addon = await loadAddon();
   const placement = placeModel(addon, options);
@@ -116,7 +121,7 @@ export class Model extends Owned implements Tokenizer {
         `Expected an integer from 1 to 1024 for \`rankMultiple\` but received ${rankMultiple}.`,
       );
     }
-    const source = await adapterPathOf(path, this.file, { signal: options.signal });
+    const source = await adapterPathOf(path, this.file, { signal: options.signal, onDownload: options.onDownload });
     const file = await readAdapter(source);
     const state = await fileState(source);
     requireCompatible(this.file, file);

@@ -3,6 +3,8 @@ import { mkdir, open, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { cacheFolder } from "../cache-folder.js";
 import { InputError } from "../errors.js";
+import type { DownloadOptions } from "../hub/download.js";
+import { localPathOf } from "../hub/local-path.js";
 import { readExactly } from "../gguf/exact-io.js";
 import type { ModelFile } from "../lora/model-file.js";
 import { packageVersion } from "../package-version.js";
@@ -13,6 +15,11 @@ import { peftToGguf, type ConvertOptions } from "./to-gguf.js";
 const SAMPLES = 64;
 const SAMPLE_BYTES = 4096;
 
+export interface AdapterPathOptions extends Omit<ConvertOptions, "force"> {
+  /** While a `hf:` adapter is downloaded: bytes on disk, and in all of the file. */
+  readonly onDownload?: DownloadOptions["onProgress"];
+}
+
 /** Whether a path is a folder with a PEFT adapter; one of MLX has a file of the same name, but other weights. */
 export async function isPeftFolder(path: string): Promise<boolean> {
   const isFile = async (name: string) => (await stat(join(path, name)).catch(() => null))?.isFile() === true;
@@ -20,16 +27,17 @@ export async function isPeftFolder(path: string): Promise<boolean> {
 }
 
 /**
- * The GGUF file of an adapter: the path itself, or of a PEFT folder its conversion for this base model, which is kept in the cache
+ * The GGUF file of an adapter: the path itself, of `hf:owner/name[/file]` the download (see `localPathOf`), or of a PEFT folder its conversion for this base model, which is kept in the cache
  * (`LORA_BOUNDARY_CACHE`, else the system's folder for such things) under a name made of what it was converted from.
  *
  * @throws see `peftToGguf`
  */
 export async function adapterPathOf(
-  path: string,
+  reference: string,
   model: ModelFile,
-  options: Omit<ConvertOptions, "force"> = {},
+  options: AdapterPathOptions = {},
 ): Promise<string> {
+  const path = await localPathOf(reference, { signal: options.signal, onProgress: options.onDownload });
   if (!(await isPeftFolder(path))) return path;
   const folder = join(cacheFolder(), "peft");
   await mkdir(folder, { recursive: true });

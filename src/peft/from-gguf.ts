@@ -1,4 +1,4 @@
-import { mkdir, rm } from "node:fs/promises";
+import { mkdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { UsageError } from "../errors.js";
 import { copyTensors } from "../gguf/copy-tensors.js";
@@ -6,7 +6,7 @@ import { readExactly, throwIfCancelled, writeExactly } from "../gguf/exact-io.js
 import type { TensorDescriptor } from "../gguf/gguf-file.js";
 import { openForReading } from "../gguf/read-gguf.js";
 import { ScratchTensors } from "../gguf/scratch-tensors.js";
-import { writeTarget } from "../gguf/target-file.js";
+import { requireTarget, writeTarget } from "../gguf/target-file.js";
 import { readAdapter, type AdapterFile } from "../lora/adapter-file.js";
 import { isEmbedding, type LoraPair } from "../lora/lora-pair.js";
 import type { ModelFile } from "../lora/model-file.js";
@@ -48,16 +48,7 @@ interface NamedPair {
 export async function writePeft(source: string, folder: string, options: WritePeftOptions = {}): Promise<WrittenPeft> {
   const { force = false, signal } = options;
   const adapter = await readAdapter(source);
-  const names = ARCHITECTURES[adapter.architecture];
-  if (names === undefined) {
-    throw peftError(
-      "ARCHITECTURE",
-      source,
-      `PEFT folders are written for ${Object.keys(ARCHITECTURES).join(", ")}, and the adapter is for \`${adapter.architecture}\`.`,
-    );
-  }
-  const pairs = adapter.pairs.map((pair) => ({ pair, module: moduleOf(pair, names, source) }));
-  const heads = headsFor(adapter, names, options.model);
+  const { pairs, heads } = planPeft(adapter, options.model);
   const made = await mkdir(folder, { recursive: true });
   const target = { force, ...(signal && { signal }) };
   try {
@@ -93,6 +84,35 @@ export async function writePeft(source: string, folder: string, options: WritePe
     if (made !== undefined) await rm(made, { recursive: true, force: true });
     throw error;
   }
+}
+
+/**
+ * What {@link writePeft} asks before it writes, of the whole adapter or a larger one, for a command to ask before it starts.
+ *
+ * @throws as {@link writePeft}
+ */
+export async function requirePeft(
+  adapter: AdapterFile,
+  folder: string,
+  { model, force = false }: WritePeftOptions = {},
+): Promise<void> {
+  planPeft(adapter, model);
+  if ((await stat(folder).catch(() => null)) === null) return;
+  for (const name of [WEIGHTS_NAME, CONFIG_NAME]) await requireTarget(join(folder, name), [adapter.path], { force });
+}
+
+function planPeft(adapter: AdapterFile, model: ModelFile | undefined) {
+  const { path, architecture } = adapter;
+  const names = ARCHITECTURES[architecture];
+  if (names === undefined) {
+    throw peftError(
+      "ARCHITECTURE",
+      path,
+      `PEFT folders are written for ${Object.keys(ARCHITECTURES).join(", ")}, and the adapter is for \`${architecture}\`.`,
+    );
+  }
+  const pairs = adapter.pairs.map((pair): NamedPair => ({ pair, module: moduleOf(pair, names, path) }));
+  return { pairs, heads: headsFor(adapter, names, model) };
 }
 
 function moduleOf({ name }: LoraPair, names: ArchitectureNames, source: string): string {

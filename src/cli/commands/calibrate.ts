@@ -20,6 +20,7 @@ import { printable } from "../../report/text.js";
 import type { CalibrationResult } from "../../result.js";
 import { CONTROL_SCALES } from "../../search/families.js";
 import type { CommandContext } from "../context.js";
+import { downloading } from "../downloading.js";
 import { examples } from "../help.js";
 import { deliver, jsonOption, requireJsonTarget, type JsonRequest } from "../json-output.js";
 import { decimal, integer } from "../numbers.js";
@@ -146,6 +147,7 @@ export async function run(args: readonly string[], flags: CalibrateFlags, contex
     gpuLayers: flags.gpuLayers,
     devices: flags.device,
     signal,
+    onDownload: downloading(context).onProgress,
     onProgress: (share) => {
       progress.update({ label: "Loading the model", done: share, total: 1, secondsLeft: null });
     },
@@ -158,7 +160,7 @@ export async function run(args: readonly string[], flags: CalibrateFlags, contex
     context.stdout(showSample(samples, flags.showSample, model, context));
     return 0;
   }
-  await using adapter = await model.loadAdapter(source, { signal });
+  await using adapter = await model.loadAdapter(source, { signal, onDownload: downloading(context).onProgress });
   const options = searchOptions(flags);
   if (flags.dryRun === true) {
     const estimate = await plan(adapter, samples, { ...options, signal });

@@ -2,16 +2,18 @@ import { resolve } from "node:path";
 import type { Command } from "commander";
 import { UsageError } from "../../errors.js";
 import { requireTarget } from "../../gguf/target-file.js";
+import { localPathOf } from "../../hub/local-path.js";
 import { readAdapter } from "../../lora/adapter-file.js";
 import { parseKeep } from "../../lora/keep.js";
 import { readLayerPresets } from "../../lora/layer-presets.js";
 import { writeAdapter } from "../../lora/trim.js";
 import { readModel } from "../../lora/model-file.js";
 import { adapterPathOf } from "../../peft/adapter-path.js";
-import { writePeft } from "../../peft/from-gguf.js";
+import { requirePeft, writePeft } from "../../peft/from-gguf.js";
 import { printable } from "../../report/text.js";
 import { renderTrim } from "../../report/trim.js";
 import type { CommandContext } from "../context.js";
+import { downloading } from "../downloading.js";
 import { examples } from "../help.js";
 import { integer } from "../numbers.js";
 import { deliver, jsonOption, requireJsonTarget } from "../json-output.js";
@@ -65,13 +67,21 @@ export function configure(command: Command): void {
 export async function run([given = ""]: readonly string[], flags: TrimFlags, context: CommandContext) {
   const { force = false } = flags;
   const { keep, output } = requireFlags(flags);
-  const model = flags.base === undefined ? undefined : await readModel(flags.base);
-  const source = model === undefined ? given : await adapterPathOf(given, model, { signal: context.signal });
+  const { signal } = context;
+  const base = flags.base === undefined ? undefined : await localPathOf(flags.base, downloading(context));
+  const model = base === undefined ? undefined : await readModel(base);
+  const { onProgress: onDownload } = downloading(context);
+  const source =
+    model === undefined
+      ? await localPathOf(given, downloading(context))
+      : await adapterPathOf(given, model, { signal, onDownload });
+  context.progress.done();
   const json = { target: flags.json, inputs: [source, output], force };
   const adapter = await readAdapter(source);
   const presets = flags.presets === undefined ? undefined : await readLayerPresets(flags.presets);
   const selection = parseKeep(keep, adapter, presets);
   await requireTarget(output, [source], { force });
+  if (flags.peft !== undefined) await requirePeft(adapter, flags.peft, { model, force });
   await requireJsonTarget(json);
 
   const written = await writeAdapter(source, selection, output, {
