@@ -57,8 +57,14 @@ export type { Metric, MetricSample } from "./metrics/metric.js";
 export { METRICS } from "./metrics/metrics.js";
 export type { UserMetric, UserSample } from "./metrics/user-metric.js";
 export type { Problem } from "./lora/problem.js";
+export { compareFiles, type FileComparison } from "./lora/compare-files.js";
 export type { LayerSelection } from "./lora/plan-trim.js";
 export { writeAdapter, type WriteAdapterOptions, type WrittenAdapter } from "./lora/trim.js";
+export { localPathOf } from "./hub/local-path.js";
+export { readModel, type ModelFile } from "./lora/model-file.js";
+export { adapterPathOf } from "./peft/adapter-path.js";
+export { writePeft, type WritePeftOptions, type WrittenPeft } from "./peft/from-gguf.js";
+export { peftToGguf, type ConvertOptions } from "./peft/to-gguf.js";
 export type {
   CalibrationResult,
   CandidateResult,

@@ -14,6 +14,8 @@ import { ScoreSession } from "./score-session.js";
 import type { ScoreSessionOptions, SessionScoreOptions } from "./session-types.js";
 
 export interface LoadAdapterOptions extends JobOptions {
+  /** While `hf:owner/name[/file]` is downloaded: bytes on disk, and in all of the file. */
+  readonly onDownload?: ((doneBytes: number, totalBytes: number) => void) | undefined;
   /**
    * Ranks are padded with zeros to a multiple of this: the same function, in other roundings and on the CPU in less time.
    * Default: 16 on the CPU, else 1, which leaves every bit as it is.

@@ -1,12 +1,14 @@
 import type { Tokenizer } from "../data/tokenizer.js";
 import { InputError, UsageError } from "../errors.js";
 import { fileState } from "../gguf/file-state.js";
+import { localPathOf } from "../hub/local-path.js";
 import { readAdapter } from "../lora/adapter-file.js";
 import { requireSoundValues } from "../lora/adapter-values.js";
 import { requireCompatible } from "../lora/compatibility.js";
 import { readModel, type ModelFile } from "../lora/model-file.js";
 import { loadAddon } from "../native/binding.js";
 import type { NativeAddon, NativeModel, NativeModelFacts } from "../native/types.js";
+import { adapterPathOf } from "../peft/adapter-path.js";
 import { Adapter, CPU_RANK_MULTIPLE, loadParts, PER, type LoadAdapterOptions } from "./adapter.js";
 import { nativePlacement, placeModel, type DeviceOptions, type Placement } from "./devices.js";
 import { hostMemory } from "./host-memory.js";
@@ -14,17 +16,21 @@ import { Owned } from "./lifetime.js";
 import { requireModelFits } from "./model-fit.js";
 import { fromNative, nativeJob, type JobOptions } from "./native-job.js";
 
-export type LoadModelOptions = JobOptions & DeviceOptions;
+export interface LoadModelOptions extends JobOptions, DeviceOptions {
+  /** While `hf:owner/name[/file]` is downloaded: bytes on disk, and in all of the file. */
+  readonly onDownload?: ((doneBytes: number, totalBytes: number) => void) | undefined;
+}
 
 /**
- * Loads a base model; of a split one give the first part. Headers are checked before llama.cpp sees the file.
+ * Loads a base model; of a split one give the first part, of one on the hub `hf:owner/name[/file]`. Headers are checked before llama.cpp sees the file.
  *
  * @throws InputError as `readModel`, and MODEL_KIND for encoder-decoder, embedding-only and diffusion models
  * @throws BackendError ADDON_MISSING, ADDON_FAILED, GPU_MISSING, RPC_MISSING, SERVER_UNREACHABLE, SERVER_GONE,
  *   MODEL_LOAD; UsageError as `placeModel`; CancelledError
  * @throws MemoryError MODEL_TOO_LARGE before anything is loaded
  */
-export async function loadModel(path: string, options: LoadModelOptions = {}): Promise<Model> {
+export async function loadModel(reference: string, options: LoadModelOptions = {}): Promise<Model> {
+  const path = await localPathOf(reference, { signal: options.signal, onProgress: options.onDownload });
   const file = await readModel(path);
   const addon = await loadAddon();
   const placed = await placeModel(addon, options);
@@ -109,7 +115,7 @@ export class Model extends Owned implements Tokenizer {
   /**
    * Loads a LoRA adapter as one part per layer (two with `per: "module"`), so that each has a strength of its own.
    *
-   * @throws InputError as `readAdapter`, `requireCompatible` and `requireSoundValues`
+   * @throws InputError PEFT_* for a folder that cannot be converted; as `readAdapter`, `requireCompatible` and `requireSoundValues`
    * @throws BackendError ADAPTER_LOAD, TEMPORARY_FILE; MemoryError; CancelledError
    */
   async loadAdapter(path: string, options: LoadAdapterOptions = {}): Promise<Adapter> {
@@ -130,8 +136,9 @@ export class Model extends Owned implements Tokenizer {
         `Expected an integer from 1 to 1024 for \`rankMultiple\` but received ${rankMultiple}.`,
       );
     }
-    const file = await readAdapter(path);
-    const state = await fileState(path);
+    const source = await adapterPathOf(path, this.file, { signal: options.signal, onDownload: options.onDownload });
+    const file = await readAdapter(source);
+    const state = await fileState(source);
     requireCompatible(this.file, file);
     await requireSoundValues(file, { signal: options.signal });
     const parent = { addon: this.#addon, model: this.#native };

@@ -11,6 +11,8 @@ export interface TensorChange {
   readonly factor: number;
   /** Zeros are added along this axis up to this size; null adds none. */
   readonly pad: { readonly axis: 0 | 1; readonly size: number } | null;
+  /** Q8_0 becomes F16 even at factor 1. Default false. */
+  readonly asFloat?: boolean;
 }
 
 /**
@@ -23,9 +25,9 @@ export interface TensorChange {
 export function changeTensor(
   tensor: TensorDescriptor,
   bytes: Buffer,
-  { factor, pad }: TensorChange,
+  { factor, pad, asFloat = false }: TensorChange,
 ): { readonly type: TensorType; readonly shape: readonly number[]; readonly bytes: Buffer } {
-  const scaled = factor === 1 ? { type: tensor.type, bytes } : multiply(tensor, bytes, factor);
+  const scaled = factor === 1 && !asFloat ? { type: tensor.type, bytes } : multiply(tensor, bytes, factor);
   if (pad === null) return { ...scaled, shape: tensor.shape };
   const { blockElements, blockBytes } = scaled.type;
   const [rowElements, rows] = [sizeAt(tensor, 0), sizeAt(tensor, 1)];

@@ -21,6 +21,7 @@ import { FAMILIES, type Family } from "../../lora/candidate.js";
 import { CONTROL_SCALES } from "../../search/families.js";
 import type { Strategy } from "../../search/race.js";
 import type { CommandContext } from "../context.js";
+import { downloading } from "../downloading.js";
 import { examples } from "../help.js";
 import { deliver, jsonOption, requireJsonTarget, type JsonRequest } from "../json-output.js";
 import { addMachineOptions, deviceOptions, sessionOptions, type MachineFlags } from "../machine-options.js";
@@ -174,6 +175,7 @@ export async function run(args: readonly string[], flags: CalibrateFlags, contex
   await using model = await loadModel(base, {
     ...deviceOptions(flags),
     signal,
+    onDownload: downloading(context).onProgress,
     onProgress: (share) => {
       progress.update({ label: "Loading the model", done: share, total: 1, secondsLeft: null });
     },
@@ -186,7 +188,10 @@ export async function run(args: readonly string[], flags: CalibrateFlags, contex
     context.stdout(showSample(samples, flags.showSample, model, context));
     return 0;
   }
-  await using adapter = await model.loadAdapter(source, { signal, per: flags.per });
+  await using adapter = await model.loadAdapter(source, {
+    ...{ signal, per: flags.per },
+    onDownload: downloading(context).onProgress,
+  });
   const options = searchOptions(flags);
   if (flags.dryRun === true) {
     const estimate = await plan(adapter, samples, { ...options, signal });
