@@ -3,6 +3,8 @@ import { commandLines } from "./commands.js";
 import { curveTable } from "./curve-table.js";
 import { byteSize, count, duration, percent, plural } from "./numbers.js";
 import { retentionChart } from "./retention-chart.js";
+import { samplesLines } from "./samples-view.js";
+import { scalesStrip } from "./scales-strip.js";
 import { controlSentence, gateCauses, verdictSentence } from "./sentence.js";
 import { styleOf, tinted, wrapped, type RenderOptions, type Style } from "./text.js";
 
@@ -17,10 +19,12 @@ export function renderCalibration(result: CalibrationResult, options: RenderOpti
     prose(partialSentence(result)),
     curveTable(result, style),
     retentionChart(result, style),
+    scalesStrip(result, style),
     prose(boundsSentence(result)),
     prose(verdictSentence(result)).map((line) => tinted(line, verdictTint(result), style)),
     gateLines(result, prose),
     prose(controlSentence(result) ?? ""),
+    samplesLines(result, style),
     result.data.notices.flatMap((notice) => prose(`Notice: ${notice}`)),
     prose(costSentence(result)),
     outputLines(result, style, prose),
