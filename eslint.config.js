@@ -24,7 +24,7 @@ export default tseslint.config(
     rules: { "@typescript-eslint/no-non-null-assertion": "off" },
   },
   forbid(
-    ["src/*.ts", "src/{native,engine,gguf,lora,data,search,lens,metrics}/**"],
+    ["src/*.ts", "src/{native,engine,gguf,lora,data,search,lens,metrics,analysis,results}/**"],
     ["**/cli/**", "**/report/**"],
     "Core knows neither the command line nor the report.",
   ),

@@ -32,6 +32,11 @@ const COMMANDS: readonly CommandEntry[] = [
     load: () => import("./commands/calibrate.js"),
   },
   {
+    name: "analyze",
+    summary: "what each layer of an adapter does",
+    load: () => import("./commands/analyze.js"),
+  },
+  {
     name: "report",
     summary: "show results again: as a page, as charts, compared",
     load: () => import("./commands/report.js"),

@@ -35,6 +35,11 @@ beforeAll(async () => {
 
 describe("every JSON that the tool writes keeps to its published schema", () => {
   it.each([
+    ["analyze without data", ["analyze", DEMO.adapter, "--json", "-"]],
+    [
+      "analyze with data",
+      ["analyze", DEMO.base, DEMO.adapter, DEMO.samples, "--threads", "1", "--limit", "4", "--json", "-"],
+    ],
     ["inspect of an adapter", ["inspect", DEMO.adapter, "--json", "-"]],
     ["inspect of a model", ["inspect", DEMO.base, "--json", "-"]],
     ["doctor with files", ["doctor", DEMO.base, DEMO.adapter, DEMO.samples, "--json", "-"]],
