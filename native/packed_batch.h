@@ -23,6 +23,8 @@ class PackedBatch {
   // The token that row r must predict, and the sample it belongs to.
   const std::vector<int32_t>& targets() const { return targets_; }
   const std::vector<int32_t>& sample_of_row() const { return sample_of_row_; }
+  // Its place in the batch.
+  std::vector<int32_t> positions_of_rows() const;
 
  private:
   int32_t samples_;

@@ -175,6 +175,64 @@ RunResult Execute(ScorerState& state, const RunRequest& request) {
   return result;
 }
 
+// How well the scored tokens can be read off each layer's output, summed per sample: [layers][samples].
+struct LensResult {
+  std::vector<int32_t> layers;
+  std::vector<double> nll;
+  std::vector<double> probability;
+  std::vector<double> log_rank;
+};
+
+void AddLens(const ScorerState& state, size_t layer, LensResult& result) {
+  const auto vocabulary = static_cast<size_t>(llama_vocab_n_tokens(llama_model_get_vocab(state.model.get())));
+  const float* logits = llama_get_logits(state.context.get());
+  if (logits == nullptr) throw NativeError("DECODE", "llama.cpp returned no logits");
+  const std::vector<double> nll = SumLosses(state, logits, vocabulary);
+  const size_t start = result.nll.size();
+  result.layers.push_back(static_cast<int32_t>(layer));
+  result.nll.insert(result.nll.end(), nll.begin(), nll.end());
+  result.probability.resize(start + nll.size());
+  result.log_rank.resize(start + nll.size());
+  const std::vector<int32_t>& targets = state.batch->targets();
+  for (size_t row = 0; row < targets.size(); ++row) {
+    const float* own = logits + row * vocabulary;
+    const size_t at = start + static_cast<size_t>(state.batch->sample_of_row()[row]);
+    result.probability[at] += std::exp(-TokenLoss(own, vocabulary, targets[row]));
+    result.log_rank[at] += std::log(static_cast<double>(TokenRank(own, vocabulary, targets[row])));
+  }
+}
+
+// One pass that keeps every state, then the output norm and head on each of them. No layers where there is no top
+// border.
+LensResult ExecuteLens(ScorerState& state, const RunRequest& request) {
+  LensResult result;
+  ApplyAdapter(state, request);
+  const std::string structure = StructureOf(state, request);
+  RecordIfNew(state, structure);
+  const std::vector<size_t> borders = state.replay.LensBorders(structure);
+  if (borders.empty()) return result;
+  state.replay.BeginRun(structure, 0, borders);
+  Decode(state);
+  state.replay.EndRun();
+  LensResult last;
+  AddLens(state, static_cast<size_t>(llama_model_n_layer(state.model.get())) - 1, last);
+  const std::vector<int32_t> rows = state.batch->positions_of_rows();
+  const auto width = static_cast<size_t>(llama_model_n_embd(state.model.get()));
+  for (size_t border : borders) {
+    state.replay.BeginLens(structure, border, rows, static_cast<size_t>(state.batch->tokens()), width);
+    Decode(state);
+    state.replay.EndRun();
+    // The border below layer k is the output of layer k - 1.
+    AddLens(state, border - 1, result);
+  }
+  const auto append = [](auto& to, const auto& from) { to.insert(to.end(), from.begin(), from.end()); };
+  append(result.layers, last.layers);
+  append(result.nll, last.nll);
+  append(result.probability, last.probability);
+  append(result.log_rank, last.log_rank);
+  return result;
+}
+
 RunRequest ReadRequest(Napi::Env env, const Napi::Object& options) {
   RunRequest request;
   if (!options.Get("adapter").IsNull()) {
@@ -238,7 +296,8 @@ llama_context_params ContextParameters(const ScorerShape& shape) {
 Napi::Function Scorer::Define(Napi::Env env) {
   return DefineClass(env, "Scorer",
                      {InstanceMethod<&Scorer::SetBatch>("setBatch"), InstanceMethod<&Scorer::Borders>("borders"),
-                      InstanceMethod<&Scorer::Run>("run"), InstanceMethod<&Scorer::Dispose>("dispose")});
+                      InstanceMethod<&Scorer::Run>("run"), InstanceMethod<&Scorer::Lens>("lens"),
+                      InstanceMethod<&Scorer::Dispose>("dispose")});
 }
 
 ScorerShape ReadShape(const Napi::Object& options) {
@@ -362,6 +421,37 @@ Napi::Value Scorer::Run(const Napi::CallbackInfo& info) {
         value.Set("seconds", result.seconds);
         value.Set("copySeconds", result.copy_seconds);
         value.Set("keptBytes", static_cast<double>(result.kept_bytes));
+        return value;
+      });
+}
+
+Napi::Value Scorer::Lens(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  std::shared_ptr<ScorerState> state = Idle(env);
+  if (!state->batch) throw Napi::Error::New(env, "No batch is set");
+  Napi::Object options = arguments::Options(info, 0);
+  RunRequest request = ReadRequest(env, options);
+  const std::shared_ptr<JobState> job = ReadJob(env, options);
+  state->busy = true;
+  return PromiseWorker<LensResult>::Start(
+      env, options,
+      [state, request, job] {
+        const Working working(*state, *job);
+        return ExecuteLens(*state, request);
+      },
+      [](Napi::Env e, LensResult&& result) -> Napi::Value {
+        const auto doubles = [e](const std::vector<double>& values) {
+          Napi::Float64Array array = Napi::Float64Array::New(e, values.size());
+          std::copy(values.begin(), values.end(), array.Data());
+          return array;
+        };
+        Napi::Int32Array layers = Napi::Int32Array::New(e, result.layers.size());
+        std::copy(result.layers.begin(), result.layers.end(), layers.Data());
+        Napi::Object value = Napi::Object::New(e);
+        value.Set("layers", layers);
+        value.Set("nll", doubles(result.nll));
+        value.Set("probability", doubles(result.probability));
+        value.Set("logRank", doubles(result.log_rank));
         return value;
       });
 }

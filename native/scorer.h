@@ -61,6 +61,8 @@ class Scorer : public Napi::ObjectWrap<Scorer> {
   // run({ adapter, strengths, resumeAt, keepAt, logits, control }):
   // Promise<{ sums, maxDifference, seconds, copySeconds, keptBytes }>
   Napi::Value Run(const Napi::CallbackInfo& info);
+  // lens({ adapter, strengths, control }): Promise<{ layers, nll, probability, logRank }>
+  Napi::Value Lens(const Napi::CallbackInfo& info);
   Napi::Value Dispose(const Napi::CallbackInfo& info);
 
   const std::shared_ptr<ScorerState>& Idle(Napi::Env env) const;

@@ -75,3 +75,10 @@ double TokenLoss(const float* logits, size_t vocabulary, int32_t target) {
   const double sum = SumOfExponentials(logits, vocabulary, maximum);
   return std::log(sum) + static_cast<double>(maximum) - static_cast<double>(logits[target]);
 }
+
+size_t TokenRank(const float* logits, size_t vocabulary, int32_t target) {
+  const float own = logits[target];
+  size_t above = 0;
+  for (size_t i = 0; i < vocabulary; ++i) above += logits[i] > own ? 1 : 0;
+  return above + 1;
+}

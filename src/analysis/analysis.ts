@@ -23,6 +23,32 @@ export interface LayerEffects {
   readonly passes: number;
 }
 
+/** One number of a layer's reading with its standard error over samples. */
+export interface Reading {
+  readonly mean: number;
+  readonly se: number;
+}
+
+/** What a layer's output says, read through the model's own output norm and head. */
+export interface LensLayer {
+  readonly layer: number;
+  /** Of the true token, nats. */
+  readonly nll: Reading;
+  readonly probability: Reading;
+  /** Geometric mean of the true token's rank, 1 for the most likely; `se` is of its natural logarithm. */
+  readonly rank: Reading;
+}
+
+export interface Lens {
+  readonly base: readonly LensLayer[];
+  readonly full: readonly LensLayer[];
+  /**
+   * A hint, no proof: the lowest layer from which on the full adapter's NLL has made 90 % of its whole fall from the first
+   * layer to the last; null where it does not fall.
+   */
+  readonly knee: number | null;
+}
+
 /** Schema `lora-boundary/analysis@1`. Plain JSON; fields are added, never renamed. */
 export interface Analysis {
   readonly schema: "lora-boundary/analysis@1";
@@ -41,5 +67,7 @@ export interface Analysis {
   /** A guess: what a layer may do, not whether it helps. */
   readonly norms: readonly LayerNorm[];
   readonly effects: LayerEffects | null;
+  /** Null also where the architecture has no border between its last layer and the output norm; then a notice says so. */
+  readonly lens: Lens | null;
   readonly notices: readonly string[];
 }

@@ -108,12 +108,26 @@ export interface NativeRunResult {
   readonly keptBytes: number;
 }
 
+/** How well the scored tokens can be read off each layer's output, summed over the scored tokens of each sample. */
+export interface NativeLensResult {
+  /** Ascending; empty where the architecture has no border between the last layer and the output norm. */
+  readonly layers: Int32Array;
+  /** [layers, samples], nats. */
+  readonly nll: Float64Array;
+  /** [layers, samples], probabilities of the true token. */
+  readonly probability: Float64Array;
+  /** [layers, samples], natural logarithms of the true token's rank, 1 for the most likely. */
+  readonly logRank: Float64Array;
+}
+
 export interface NativeScorer {
   /** Samples one after another; sample i is `offsets[i]` .. `offsets[i + 1]`. Forgets all kept states. */
   setBatch(batch: { readonly tokens: Int32Array; readonly offsets: Int32Array; readonly scored: Uint8Array }): void;
   /** [L], names of the tensors that cross the border below layer k; empty where no run can resume, as at 0. */
   borders(options: NativeStrengths): Promise<string[]>;
   run(options: NativeRun): Promise<NativeRunResult>;
+  /** One pass, then the output norm and head on every layer's output. */
+  lens(options: NativeStrengths): Promise<NativeLensResult>;
   dispose(): void;
 }
 

@@ -1,6 +1,7 @@
 import { Option, type Command } from "commander";
 import type { Analysis } from "../../analysis/analysis.js";
 import { layerEffects } from "../../analysis/layer-effects.js";
+import { lens } from "../../analysis/lens.js";
 import { readSamples } from "../../data/read-samples.js";
 import { GPU_CHOICES, type Gpu } from "../../engine/devices.js";
 import { loadModel } from "../../engine/model.js";
@@ -35,7 +36,7 @@ export function configure(command: Command): void {
   command
     .description(
       "Look at an adapter layer by layer. Without samples: the norm of what each layer writes, a guess. With base model " +
-        "and samples: what leaving each layer out costs, and what it gains alone.",
+        "and samples: what leaving each layer out costs, what it gains alone, and what its output says already.",
     )
     .usage("[<base>] <adapter> [<samples>] [options]")
     .argument("<files...>", "the adapter alone, or base model, adapter and samples")
@@ -95,6 +96,7 @@ async function withoutData(adapter: AdapterFile, { argv, signal }: CommandContex
     data: null,
     norms,
     effects: null,
+    lens: null,
     notices:
       skipped.length === 0 ? [] : [`The norms lack ${skipped.length} pairs of types that are not read: ${skipped[0]}.`],
   };
@@ -128,12 +130,16 @@ async function withData(
       progress.update({ label: "Leaving layers out", done, total, secondsLeft });
     },
   });
+  progress.update({ label: "Reading every layer", done: 0, total: 1, secondsLeft: null });
+  const read = await lens(adapter, samples.samples, { threads, batchTokens, signal });
+  const noLens = `The lens is not there for this model: between its last layer (${model.file.architecture}) and the output norm there is no border to write a state at.`;
   const { layers, quantization } = model.file;
   return {
     ...analysis,
     model: { path: model.file.path, layers, quantization },
     data: { path: samples.path, sha256: samples.sha256, seed: samples.seed },
     effects,
-    notices: [...analysis.notices, ...samples.notices],
+    lens: read,
+    notices: [...analysis.notices, ...samples.notices, ...(read === null ? [noLens] : [])],
   };
 }
