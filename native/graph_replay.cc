@@ -76,6 +76,7 @@ void GraphReplay::BeginLens(const std::string& structure, size_t border, const s
   Begin(Mode::kRun);
   run_ = &records_.at(structure);
   lens_ = true;
+  lens_border_ = border;
   // Above every state: none is dropped, whatever becomes of this run.
   resume_at_ = states_.size();
   keep_at_.clear();
@@ -237,7 +238,10 @@ void GraphReplay::Done(ggml_tensor* tensor) {
   auto* root = const_cast<ggml_tensor*>(Root(tensor));
   const size_t bytes = ggml_nbytes(root);
   if (action.restore >= 0) {
-    const Slot& slot = Restored(graph_)[static_cast<size_t>(action.restore)];
+    const auto index = static_cast<size_t>(action.restore);
+    // Few architectures leave the rows that are not scored only above the last layer.
+    const bool whole = lens_ && lens_state_[index].bytes.size() != bytes;
+    const Slot& slot = whole ? states_[lens_border_].graphs[graph_][index] : Restored(graph_)[index];
     if (slot.bytes.size() != bytes || slot.type != root->type) {
       mismatch_ = true;
       return;

@@ -102,6 +102,7 @@ class GraphReplay {
   const std::vector<GraphRecord>* run_ = nullptr;
   size_t resume_at_ = 0;
   bool lens_ = false;
+  size_t lens_border_ = 0;
   std::vector<Slot> lens_state_;  // [1], the scored rows of a state
   std::vector<size_t> keep_at_;
   std::vector<Action> actions_;

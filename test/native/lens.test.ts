@@ -1,4 +1,11 @@
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { describe, expect, test } from "vitest";
+import { loadModel } from "../../src/index.js";
+import { temporaryFolder } from "../support/engine-files.js";
+import { randomSamples } from "../support/engine-samples.js";
+import { gguf } from "../support/gguf-files.js";
+import { tinyModel } from "../support/tiny-model.js";
 import { kneeOf, lens } from "../../src/analysis/lens.js";
 import { effectCandidates } from "../../src/analysis/layer-effects.js";
 import { loadTrio } from "../support/engine-trio.js";
@@ -64,6 +71,34 @@ describe("the lens", () => {
     }
     expect(read.knee).toBe(kneeOf(read.full));
   });
+});
+
+test("a model that is computed by hand: every layer is what the model without the layers above it would say", async () => {
+  await using folder = await temporaryFolder();
+  const shape = { width: 64, inner: 32, layers: 3, vocabulary: 131, rank: 4, alpha: 6, spread: 2, seed: 1 };
+  const tiny = tinyModel(shape);
+  const [baseFile, loraFile] = [join(folder.path, "base.gguf"), join(folder.path, "lora.gguf")];
+  await writeFile(baseFile, gguf(tiny.base));
+  await writeFile(loraFile, gguf(tiny.adapter));
+  await using model = await loadModel(baseFile);
+  await using adapter = await model.loadAdapter(loraFile);
+  const samples = randomSamples([9, 4, 17, 2, 30], shape.vocabulary, 3);
+  await using session = adapter.openSession(samples, { threads: 1, batchTokens: 64 });
+  const [full] = effectCandidates(3, []);
+  const { layers, nll, probability } = (await session.lens(full!))!;
+  expect(layers).toEqual([0, 1, 2]);
+  for (const layer of layers) {
+    // All that its layers do is LoRA, so layers at 0 are not there.
+    const strengths = layers.map((it) => (it <= layer ? 1 : 0));
+    for (const [sample, { tokens, scored }] of samples.entries()) {
+      const losses = [...tokens.keys()].flatMap((position) =>
+        scored[position] === 1 ? [tiny.loss(tokens[position - 1]!, tokens[position]!, strengths, 1)] : [],
+      );
+      const mean = (values: readonly number[]) => values.reduce((sum, it) => sum + it, 0) / values.length;
+      expect(nll[layer]![sample]!).toBeCloseTo(mean(losses), 5);
+      expect(probability[layer]![sample]!).toBeCloseTo(mean(losses.map((loss) => Math.exp(-loss))), 6);
+    }
+  }
 });
 
 test("the knee: where nine tenths of the fall are made for good", () => {
