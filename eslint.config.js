@@ -24,7 +24,10 @@ export default tseslint.config(
     rules: { "@typescript-eslint/no-non-null-assertion": "off" },
   },
   forbid(
-    ["src/*.ts", "src/{native,engine,gguf,lora,peft,hub,data,search,lens,metrics}/**"],
+    [
+      "src/*.ts",
+      "src/{native,engine,gguf,lora,peft,hub,data,search,lens,metrics,evaluation,generation,analysis,results}/**",
+    ],
     ["**/cli/**", "**/report/**"],
     "Core knows neither the command line nor the report.",
   ),

@@ -74,3 +74,12 @@ llama_batch PackedBatch::View() {
   batch.logits = outputs_.data();
   return batch;
 }
+
+std::vector<int32_t> PackedBatch::positions_of_rows() const {
+  std::vector<int32_t> positions;
+  positions.reserve(targets_.size());
+  for (size_t i = 0; i < outputs_.size(); ++i) {
+    if (outputs_[i] != 0) positions.push_back(static_cast<int32_t>(i));
+  }
+  return positions;
+}

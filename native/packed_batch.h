@@ -29,6 +29,8 @@ class PackedBatch {
   const std::vector<int32_t>& sample_of_row() const { return sample_of_row_; }
   // The other way round: the rows of each sample, ascending.
   const std::vector<std::vector<size_t>>& rows_of_sample() const { return rows_of_sample_; }
+  // Its place in the batch.
+  std::vector<int32_t> positions_of_rows() const;
 
  private:
   int32_t samples_;

@@ -32,6 +32,11 @@ const COMMANDS: readonly CommandEntry[] = [
     load: () => import("./commands/calibrate.js"),
   },
   {
+    name: "analyze",
+    summary: "what each layer of an adapter does",
+    load: () => import("./commands/analyze.js"),
+  },
+  {
     name: "evaluate",
     summary: "compare base, full adapter and candidates on samples",
     load: () => import("./commands/evaluate.js"),

@@ -3,6 +3,7 @@ import { CancelledError } from "../errors.js";
 import type {
   NativeAdapter,
   NativeAddon,
+  NativeLensResult,
   NativeModel,
   NativeRunResult,
   NativeScorer,
@@ -99,6 +100,13 @@ export class BatchRunner {
     this.nativeSeconds += result.seconds;
     this.copySeconds += result.copySeconds;
     return result;
+  }
+
+  /** See {@link NativeScorer.lens}. */
+  async lens(strengths: Float32Array, signal: AbortSignal | undefined): Promise<NativeLensResult> {
+    const { addon, adapter } = this.#handles;
+    const scorer = this.#opened();
+    return await nativeJob(addon, (control) => scorer.lens({ adapter, strengths, control }), { signal });
   }
 
   close(): void {

@@ -11,6 +11,7 @@ import { contextChoice, type ContextChoice } from "./context-options.js";
 import { nativePlacement, type Placement } from "./devices.js";
 import { Owned } from "./lifetime.js";
 import { estimateMemory, requireMemory, type MemoryEstimate } from "./memory-estimate.js";
+import { LensCollector, type LensScores } from "./lens-scores.js";
 import { nativeJob } from "./native-job.js";
 import type { Batch } from "./pack-batches.js";
 import { PackedSamples } from "./packed-samples.js";
@@ -246,6 +247,32 @@ export class ScoreSession extends Owned {
     });
   }
 
+  /**
+   * Reads every layer's output through the model's own output norm and head. It costs one pass and a head per layer.
+   *
+   * @returns null where the architecture has no border between its last layer and the output norm
+   * @throws MemoryError before anything is allocated; BackendError; CancelledError
+   */
+  lens(
+    candidate: NamedScales,
+    { signal, onProgress }: Pick<SessionScoreOptions, "signal" | "onProgress"> = {},
+  ): Promise<LensScores | null> {
+    return this.enqueue(async () => {
+      const { isRecurrent, isHybrid } = this.#source.model.facts;
+      // They may take the tokens of a batch in another order.
+      if (isRecurrent || isHybrid) return null;
+      const strengths = strengthsOf(candidate, this.#source);
+      await this.#open(this.#everyBorder(), signal);
+      const collector = new LensCollector(this.#packed.scored);
+      for (const [done, batch] of this.batches.entries()) {
+        this.#runner.setBatch(this.#packed.samplesOf(batch));
+        if (!collector.add(batch, await this.#runner.lens(strengths, signal))) return null;
+        onProgress?.({ done: done + 1, total: this.batches.length });
+      }
+      return collector.scores;
+    });
+  }
+
   protected override release(): void {
     this.#runner.close();
   }
@@ -302,6 +329,18 @@ export class ScoreSession extends Owned {
     }
     this.#naivePasses += candidates.length * this.#packed.sampleShareOf(batches);
     return scores;
+  }
+
+  /** Candidates that need a state at every border, as the lens does: for the estimate of memory. */
+  #everyBorder(): readonly Candidate[] {
+    const { layers } = this.#source.model;
+    return Array.from({ length: layers + 1 }, (_, boundary) => ({
+      id: `upto:${boundary}`,
+      family: "boundary",
+      layerScales: Array.from({ length: layers }, (_, layer) => (layer < boundary ? 1 : 0)),
+      inputScale: 1,
+      outputScale: 0,
+    }));
   }
 
   #allBatches(): readonly number[] {

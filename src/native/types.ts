@@ -125,6 +125,18 @@ export interface NativeRunResult {
   readonly keptBytes: number;
 }
 
+/** How well the scored tokens can be read off each layer's output, summed over the scored tokens of each sample. */
+export interface NativeLensResult {
+  /** Ascending; empty where the architecture has no border between the last layer and the output norm. */
+  readonly layers: Int32Array;
+  /** [layers, samples], nats. */
+  readonly nll: Float64Array;
+  /** [layers, samples], probabilities of the true token. */
+  readonly probability: Float64Array;
+  /** [layers, samples], natural logarithms of the true token's rank, 1 for the most likely. */
+  readonly logRank: Float64Array;
+}
+
 export interface NativeScorer {
   /** Samples one after another; sample i is `offsets[i]` .. `offsets[i + 1]`. Forgets all kept states. */
   setBatch(batch: {
@@ -139,6 +151,8 @@ export interface NativeScorer {
   run(options: NativeRun): Promise<NativeRunResult>;
   /** Whether the device computes the loss: false where it was not asked to, or lacks an operation. */
   lossInGraph(): boolean;
+  /** One pass, then the output norm and head on every layer's output. */
+  lens(options: NativeStrengths): Promise<NativeLensResult>;
   dispose(): void;
 }
 

@@ -5,6 +5,8 @@ import { byteSize, count, duration, percent, plural } from "./numbers.js";
 import { objectiveSentence, scoreTitle, unitOf } from "./objective.js";
 import { retentionChart } from "./retention-chart.js";
 import { subsetLines } from "./subset-table.js";
+import { samplesLines } from "./samples-view.js";
+import { scalesStrip } from "./scales-strip.js";
 import { controlSentence, gateCauses, verdictSentence } from "./sentence.js";
 import { styleOf, tinted, wrapped, type RenderOptions, type Style } from "./text.js";
 
@@ -20,12 +22,14 @@ export function renderCalibration(result: CalibrationResult, options: RenderOpti
     prose(objectiveSentence(result) ?? ""),
     curveTable(result, style),
     retentionChart(result, style),
+    scalesStrip(result, style),
     subsetLines(result, style, prose),
     prose(boundsSentence(result)),
     prose(verdictSentence(result)).map((line) => tinted(line, verdictTint(result), style)),
     gateLines(result, prose),
     prose(controlSentence(result) ?? ""),
     prose(result.suggestion ?? ""),
+    samplesLines(result, style),
     result.data.notices.flatMap((notice) => prose(`Notice: ${notice}`)),
     prose(costSentence(result)),
     outputLines(result, style, prose),
