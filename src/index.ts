@@ -72,6 +72,8 @@ export type {
   Interval,
   NoSelection,
   SelectedCandidate,
+  SubsetPointResult,
+  SubsetSection,
   Verdict,
 } from "./result.js";
 export { boundaryCandidates, scaleCandidates } from "./search/families.js";

@@ -19,7 +19,7 @@ export function candidateName({ layerScales, feedForwardScales = layerScales }: 
   const whole = dropped.every((name) => !name.includes(":"));
   const kept = Array.from({ length: layers }, (_, layer) => layer).filter(isKept);
   const [first = 0, last = 0] = [kept[0], kept.at(-1)];
-  if (whole && kept.length === last - first + 1 && kept.length > 1) {
+  if (whole && kept.length === last - first + 1 && kept.length > 0) {
     if (first === 0) return `upto:${last + 1}${times}`;
     return (last === layers - 1 ? `from:${first}` : `window:${first}-${last}`) + times;
   }

@@ -74,17 +74,13 @@ export function judge(table: ScoreTable, options: JudgeOptions): Judgement {
   const gate = judgeGate(gateGain, units.count, force, settings);
   const contrasts = table.perSample.map((scores) => ({ gain: contrast(scores, 0), margin: contrast(scores, margin) }));
   const isDropped = (index: number) => table.gaps?.[index]?.dropped === true;
-  // Nothing is claimed about what was dropped, so heavy tails of its few samples need not widen what is claimed of others.
-  const noisy = contrasts
-    .flatMap((pair, index) =>
-      [pair.gain, pair.margin].map((mean) => ({ ...mean, count: isDropped(index) ? units.count : mean.count })),
-    )
-    .filter(({ flat }) => !flat);
-  const criticalValue = maxTCriticalValue(
-    noisy.map(({ residuals }) => residuals),
-    units.count,
-    { ...settings, counts: noisy.map(({ count }) => count) },
-  );
+  const pairsOf = (indices: readonly number[]) =>
+    indices.flatMap((index) => [at(contrasts, index).gain, at(contrasts, index).margin]);
+  const every = table.candidates.map((_, index) => index);
+  const left = every.filter((index) => !isDropped(index));
+  const criticalValue =
+    criticalValueOf(pairsOf(left), units.count, settings) *
+    (left.length === every.length ? 1 : raceInflation(table, { every, left, contrast, settings }));
   const noClaims = units.count < FEWEST_UNITS ? "too-few-samples" : gate.passed || force ? null : "gate";
 
   const verdict = (role: Role, gain: Interval, marginContrast: UnitMean): Verdict => {
@@ -123,6 +119,53 @@ export function judge(table: ScoreTable, options: JudgeOptions): Judgement {
     };
   });
   return { table, options: settings, units, gate, gateGain, criticalValue, candidates, noClaims };
+}
+
+function criticalValueOf(means: readonly UnitMean[], units: number, settings: Required<JudgeOptions>): number {
+  const noisy = means.filter(({ flat }) => !flat);
+  const counts = noisy.map(({ count }) => count);
+  return maxTCriticalValue(
+    noisy.map(({ residuals }) => residuals),
+    units,
+    { ...settings, counts },
+  );
+}
+
+interface Inflation {
+  readonly every: readonly number[];
+  readonly left: readonly number[];
+  readonly contrast: (candidate: Float64Array, allowed: number) => UnitMean;
+  readonly settings: Required<JudgeOptions>;
+}
+
+/** So large a count that a draw is not studentised. */
+const WITHOUT_STUDENT = 2 ** 40;
+
+/**
+ * By how much the critical value of all candidates ever tried exceeds that of those left in a race. The dropped ones lack
+ * most samples, so it is read off the samples that all of them have: how candidates move together is a matter of the
+ * candidates, not of the number of samples. Not below 1.
+ */
+function raceInflation(table: ScoreTable, { every, left, contrast, settings }: Inflation): number {
+  const isApart = (index: number) => table.gaps?.[index]?.dropped === false;
+  const together = every.filter((index) => !isApart(index));
+  const shared = (scores: Float64Array) =>
+    scores.map((score, sample) =>
+      together.every((index) => !Number.isNaN(table.perSample[index]?.[sample])) ? score : NaN,
+    );
+  const value = (indices: readonly number[]) => {
+    const means = indices.flatMap((index) => {
+      const scores = shared(at(table.perSample, index));
+      return [contrast(scores, 0), contrast(scores, settings.margin)].filter(({ flat }) => !flat);
+    });
+    return maxTCriticalValue(
+      means.map(({ residuals }) => residuals),
+      means[0]?.residuals.length ?? 2,
+      { ...settings, counts: means.map(() => WITHOUT_STUDENT) },
+    );
+  };
+  const ratio = value(together) / value(left.filter((index) => !isApart(index)));
+  return Number.isFinite(ratio) ? Math.max(1, ratio) : 1;
 }
 
 function roleOf(candidate: Candidate): Role {

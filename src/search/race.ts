@@ -1,4 +1,4 @@
-import type { Candidate } from "../lora/candidate.js";
+import { adaptedSize, type Candidate } from "../lora/candidate.js";
 import { giveUpAt } from "./give-up.js";
 import { isUniform } from "./scores.js";
 import type { ScoreBook } from "./score-book.js";
@@ -15,6 +15,8 @@ export interface RaceOptions {
   readonly units: Units;
   /** Share of the adapter's gain that a candidate may lose without being given up; 0: it must be better. */
   readonly margin: number;
+  /** Only the fewest layers within the margin are wanted: what has clearly more than one that is proven may leave too. */
+  readonly economy?: boolean;
   /** Batches to score on, in order; default all. */
   readonly batches?: readonly number[];
   /** Called after each batch with the candidates that are left and the batches still to come. */
@@ -31,7 +33,8 @@ export function nextLook(n: number): number {
 
 /**
  * Scores candidates batch by batch, all that are left in one trie. In a race, a candidate leaves after a look where the mean
- * of `full + margin x (base - full) - candidate` plus c(n) standard errors is below 0; looks fall on whole batches. No claim
+ * of `full + margin x (base - full) - candidate` plus c(n) standard errors is below 0, and with `economy` where a clearly
+ * smaller one is above 0 by as much; looks fall on whole batches. No claim
  * is made on the way: verdicts come at the end, from all samples, and never about one that left, so looking often
  * needs no correction (racing: Maron & Moore 1994).
  *
@@ -42,7 +45,14 @@ export function nextLook(n: number): number {
 export async function race(
   book: ScoreBook,
   candidates: readonly Candidate[],
-  { strategy, units, margin, batches = book.scorer.batches.map((_, index) => index), onBatch }: RaceOptions,
+  {
+    strategy,
+    units,
+    margin,
+    economy = false,
+    batches = book.scorer.batches.map((_, index) => index),
+    onBatch,
+  }: RaceOptions,
 ): Promise<void> {
   let alive = candidates;
   let look = strategy === "race" ? nextLook(0) : Infinity;
@@ -52,7 +62,12 @@ export async function race(
     for (const sample of book.samplesOf([batch])) seen.add(units.ofSample[sample] ?? 0);
     if (seen.size >= look && position < batches.length - 1) {
       const samples = book.samplesOf(batches.slice(0, position + 1));
-      const lost = alive.filter((candidate) => isLost(book, candidate, samples, margin, units));
+      const bounds = alive.map((candidate) => boundsAt(book, candidate, samples, margin, units));
+      const enough = economy ? smallestProven(alive, bounds, book.scorer.coveredLayers) : Infinity;
+      const lost = alive.filter((candidate, index) => {
+        if (isUniform(candidate, 0) || isUniform(candidate, 1)) return false;
+        return (bounds[index]?.high ?? 0) < 0 || adaptedSize(candidate, book.scorer.coveredLayers) > enough;
+      });
       for (const candidate of lost) book.drop(candidate);
       alive = alive.filter((candidate) => !lost.includes(candidate));
       look = nextLook(seen.size);
@@ -61,14 +76,38 @@ export async function race(
   }
 }
 
-function isLost(
+/** How far above the smallest proven candidate others stay, should it fail on more samples. */
+const FALLBACKS = 2;
+
+/**
+ * The size above which no candidate can be chosen any more: where one is within the margin by its c(n), those with more
+ * layers are only its fallbacks.
+ */
+function smallestProven(
+  candidates: readonly Candidate[],
+  bounds: readonly { readonly low: number }[],
+  covered: readonly number[],
+): number {
+  const sizes = candidates.flatMap((candidate, index) =>
+    (bounds[index]?.low ?? 0) > 0 && !isUniform(candidate, 1) ? [adaptedSize(candidate, covered)] : [],
+  );
+  return sizes.length === 0 ? Infinity : Math.min(...sizes) + FALLBACKS;
+}
+
+/**
+ * Standard errors beyond c(n) by which a candidate must be above 0 before larger ones leave for it: it was the luckiest of
+ * many, and what has left cannot come back.
+ */
+const PROOF_ROOM = 1.5;
+
+/** The candidate's contrast: c(n) standard errors above the mean, and what is sure below it. */
+function boundsAt(
   book: ScoreBook,
   candidate: Candidate,
   samples: readonly number[],
   margin: number,
   units: Units,
-): boolean {
-  if (isUniform(candidate, 0) || isUniform(candidate, 1)) return false;
+): { readonly low: number; readonly high: number } {
   const { base, full } = book.references();
   const scores = book.scoresOf(candidate);
   const values = new Float64Array(full.length).fill(NaN);
@@ -77,5 +116,6 @@ function isLost(
     values[sample] = score + margin * ((base[sample] ?? NaN) - score) - (scores[sample] ?? NaN);
   }
   const { mean, se, count } = unitMean(values, units);
-  return mean + giveUpAt(count) * se < 0;
+  const width = giveUpAt(count) * se;
+  return { low: mean - width - PROOF_ROOM * se, high: mean + width };
 }

@@ -178,6 +178,7 @@ class SearchRun {
       strategy: this.#strategy,
       units: this.#units,
       margin: strict ? 0 : margin,
+      economy: !strict,
       batches: all,
       onBatch: (alive, left) => {
         this.#total = this.#done + this.#scorer.cost(alive, left);
