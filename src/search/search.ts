@@ -1,4 +1,4 @@
-import { CancelledError } from "../errors.js";
+import { BackendError, CancelledError } from "../errors.js";
 import type { Candidate, Family } from "../lora/candidate.js";
 import { conclude, type ConcludeOptions, type Conclusion } from "./conclude.js";
 import { needsControl } from "./controls.js";
@@ -54,7 +54,7 @@ export interface SearchOutcome extends Conclusion {
  * A failed gate is an outcome (`gate.failure`), not an error: nothing is selected and nothing more is scored unless `force`.
  *
  * @throws InputError TOO_FEW_SAMPLES before anything is scored; UsageError as `judge`
- * @throws CancelledError; `details.partial` is the outcome on what was known, or null where that is too little
+ * @throws CancelledError, BackendError; of both `details.partial` is the outcome on what was known, or null where that is too little
  */
 export async function search(scorer: SearchScorer, options: SearchOptions = {}): Promise<SearchOutcome> {
   const run = new SearchRun(scorer, options);
@@ -62,8 +62,10 @@ export async function search(scorer: SearchScorer, options: SearchOptions = {}):
     await run.stages();
   } catch (error) {
     if (error instanceof BudgetSpent) return run.outcome();
-    if (!(error instanceof CancelledError)) throw error;
-    throw new CancelledError(error.message, { cause: error, details: { partial: run.partial() } });
+    if (!(error instanceof CancelledError || error instanceof BackendError)) throw error;
+    const told = { cause: error, details: { ...error.details, partial: run.partial() } };
+    if (error instanceof CancelledError) throw new CancelledError(error.message, told);
+    throw new BackendError(error.code, error.message, told);
   }
   return run.outcome();
 }
