@@ -10,12 +10,12 @@ const title = (text: string) =>
   hasRpc ? text : `${text} (SKIPPED: no RPC backend; build it with: node native/build-program.mjs --rpc)`;
 
 /** Scores of every boundary, resumed and plain; ranks as in the file, so that every placement computes alike. */
-async function boundaryScores(options: Parameters<typeof loadModel>[1]) {
+async function boundaryScores(options: Parameters<typeof loadModel>[1], loss: "graph" | "host" = "host") {
   await using model = await loadModel(DEMO.base, options);
   const adapter = await model.loadAdapter(DEMO.adapter, { rankMultiple: 1 });
   const { samples } = await readSamples(await firstRows(DEMO.samples, 2), model);
   const candidates = boundaryCandidates(model.layers, adapter.file.layers);
-  await using session = adapter.openSession(samples, { threads: 1 });
+  await using session = adapter.openSession(samples, { threads: 1, loss });
   const resumed = await session.score(candidates);
   return { resumed, plain: await session.score(candidates, { plain: true }), replay: session.facts.replay };
 }
@@ -23,13 +23,16 @@ async function boundaryScores(options: Parameters<typeof loadModel>[1]) {
 describe.skipIf(!hasRpc)(title("a model spread over an RPC server"), () => {
   test("with all, some and no layers there: every boundary has the bits of a run without it", async () => {
     await using server = await startRpcServer();
-    const local = await boundaryScores({});
-    expect(local.replay).toBe("exact");
-    for (const gpuLayers of [-1, 5, 0]) {
-      const { resumed, plain, replay } = await boundaryScores({ rpc: [server.address], gpuLayers });
-      expect(replay).toBe("exact");
-      expect(resumed).toEqual(plain);
-      expect(resumed).toEqual(local.resumed);
+    // The loss on the host, and where the logits are, which for all layers is the server.
+    for (const loss of ["host", "graph"] as const) {
+      const local = await boundaryScores({}, loss);
+      expect(local.replay).toBe("exact");
+      for (const gpuLayers of [-1, 5, 0]) {
+        const { resumed, plain, replay } = await boundaryScores({ rpc: [server.address], gpuLayers }, loss);
+        expect(replay).toBe("exact");
+        expect(resumed).toEqual(plain);
+        expect(resumed).toEqual(local.resumed);
+      }
     }
   });
 
@@ -70,7 +73,7 @@ describe.skipIf(!hasRpc)(title("a model spread over an RPC server"), () => {
     );
     expect(error).toMatchObject({ code: "SERVER_GONE", exitCode: 5, details: { servers: [server.address] } });
     const partial = error?.details.partial;
-    expect(partial?.partial).toEqual({ ofSamples: 12 });
+    expect(partial?.partial).toEqual({ ofSamples: 12, cause: "failed", stage: "boundary" });
     expect(partial?.data.samples).toBeGreaterThanOrEqual(2);
     // Everything of the lost server can be freed, and a new one at the same place is used.
     await model.dispose();
