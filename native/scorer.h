@@ -2,36 +2,9 @@
 
 #include <napi.h>
 
-#include <atomic>
 #include <memory>
-#include <optional>
-#include <string>
-#include <vector>
 
-#include "context_shape.h"
-#include "graph_loss.h"
-#include "graph_replay.h"
-#include "handles.h"
-#include "job_control.h"
-#include "layered_adapter.h"
-#include "packed_batch.h"
-
-// Carries out one run on one packed batch: strengths, where to resume, which states to keep -> per-sample sums of the
-// negative log-likelihood. It knows nothing of boundaries, families or searches.
-struct ScorerState {
-  ScorerState(ModelHandle base, const ScorerShape& asked);
-
-  ModelHandle model;                      // declared first: the context is freed before its model
-  std::shared_ptr<AdapterParts> applied;  // what the context refers to
-  GraphReplay replay;
-  std::unique_ptr<GraphLoss> graph_loss;  // null: the loss is summed on the host
-  ContextHandle context;
-  std::optional<PackedBatch> batch;
-  std::vector<float> reference;  // logits of the run that others are compared with, [rows, vocabulary]
-  ScorerShape shape;
-  std::atomic<const JobState*> job{nullptr};
-  std::atomic<bool> busy{false};
-};
+#include "scoring_run.h"
 
 class Scorer : public Napi::ObjectWrap<Scorer> {
  public:
@@ -56,6 +29,9 @@ class Scorer : public Napi::ObjectWrap<Scorer> {
   Napi::Value Dispose(const Napi::CallbackInfo& info);
 
   const std::shared_ptr<ScorerState>& Idle(Napi::Env env) const;
+  // Starts a job on the batch: `work` on another thread, `wrap` makes a value of its result.
+  template <typename Result, typename Work, typename Wrap>
+  Napi::Value Start(Napi::Env env, const Napi::Object& options, RunRequest request, Work work, Wrap wrap);
 
   std::shared_ptr<ScorerState> state_;
 };

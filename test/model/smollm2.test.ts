@@ -61,7 +61,8 @@ describe.skipIf(!hasSmollm2)(unlessAbsent("SmolLM2-135M with a real adapter", ha
     const candidates = [1, 16, 29, 30].map(upto);
     const resumed = await session.score(candidates);
     expect(session.facts.replay).toBe("exact");
-    expect(session.facts.passes).toBeCloseTo(1 + (1 + 14 + 29) / 30 + session.cost(candidates).checkPasses, 9);
+    const passes = (1 + (1 + 14 + 29) / 30) * session.computedShare;
+    expect(session.facts.passes).toBeCloseTo(passes + session.cost(candidates).checkPasses, 9);
     expect(differing(candidates, resumed, await session.score(candidates, { plain: true }))).toEqual([]);
     expect(await session.compareWithFile(upto(30), SMOLLM2.adapter)).toBe(0);
   });
@@ -78,9 +79,10 @@ describe.skipIf(!measured)(
       const many = await peakOfSearch(SMOLLM2, 40, [30, 29]);
       expect(few).toMatchObject({ samples: 4, batches: 1 });
       expect(many).toMatchObject({ samples: 40, batches: 10, estimated: few.estimated });
-      expect(many.peak / few.peak).toBeGreaterThan(0.95);
-      expect(many.peak / few.peak).toBeLessThan(1.05);
-      expect(many.peak / few.estimated).toBeLessThan(1.1);
+      expect(many.peak / few.peak).toBeGreaterThan(0.9);
+      // JavaScript's own heap grows by some MiB.
+      expect(many.peak / few.peak).toBeLessThan(1.15);
+      expect(many.peak / few.estimated).toBeLessThan(1.15);
     });
   },
 );
