@@ -40,11 +40,13 @@ export type {
   Prompt,
 } from "./generation/types.js";
 export type { Candidate, Family, NamedScales } from "./lora/candidate.js";
+export { AnswerWriter, type AnswerFacts, type AnswerOptions } from "./evaluation/answer-writer.js";
 export type { WriteAnswers } from "./evaluation/answering.js";
 export { evaluate, type EvaluateOptions, type Evaluation } from "./evaluation/evaluate.js";
 export { loadMetric } from "./evaluation/load-metric.js";
 export { namedCandidates } from "./evaluation/name-candidates.js";
 export type { Comparison, EvaluatedCandidate, EvaluationResult, MetricScore } from "./evaluation/result.js";
+export { parseCandidateList, type CandidateListOptions } from "./lora/candidate-list.js";
 export { checkCompatible } from "./lora/compatibility.js";
 export { describeFile, type AdapterDescription, type ModelDescription } from "./lora/describe.js";
 export { formatLayerScales } from "./lora/format-layer-scales.js";

@@ -165,26 +165,41 @@ describe("candidates by name", () => {
     ]);
   });
 
+  test("a semicolon parts lists, and what computes the same has one name", () => {
+    expect(scales("base; 0-1,3 ;without:3;attention:0=0")).toEqual([
+      ["upto:0", "0,0,0,0,0,0"],
+      ["upto:4", "1,1,1,1,1,1"],
+      ["without:2", "1,1,1,0,1,1"],
+      ["upto:3", "1,1,1,1,0,0"],
+      ["without:attention:0", "1,0,1,1,1,1"],
+    ]);
+    const [, , part] = namedCandidates("without:attention:1", 4);
+    expect(part).toMatchObject({ layerScales: [1, 0, 1, 1], feedForwardScales: [1, 1, 1, 1] });
+  });
+
   test.each([
-    "upto:5",
-    "upto:1-2",
-    "from:4",
-    "window:2-1",
-    "window:1",
-    "without:4",
-    "without:",
-    "scale:",
-    "scale:1*2",
-    "up",
-    "",
-  ])("%j is refused", (name) => {
-    const error = expectError(() => namedCandidates(name, 4), "CANDIDATE_NAME", /layers from 0 to 3/);
-    expect(error.details["candidate"]).toBe(name);
+    ["upto:5", "RANGE"],
+    ["from:4", "RANGE"],
+    ["without:4", "RANGE"],
+    ["upto:1-2", "SYNTAX"],
+    ["without:", "SYNTAX"],
+    ["scale:", "NUMBER"],
+    ["full,,base", "SYNTAX"],
+    ["up", "NAME"],
+    ["", "EMPTY"],
+    ["full;", "EMPTY"],
+  ])("%j is refused: SCALES_%s", (name, code) => {
+    expectError(() => namedCandidates(name, 4), `SCALES_${code}`, /`--candidates`/);
   });
 
   test("a result file's own candidates come first", () => {
     const known = [{ id: "mine", layerScales: [1, 0, 1, 0], inputScale: 1, outputScale: 0 }];
-    expect(namedCandidates("mine", 4, known)[2]).toEqual(known[0]);
+    expect(namedCandidates("full,mine", 4, known)[2]).toEqual(known[0]);
+    expect(
+      namedCandidates("upto:1,mine,from:3", 4, known)
+        .map(({ id }) => id)
+        .slice(2),
+    ).toEqual(["upto:1", "mine", "from:3"]);
   });
 });
 

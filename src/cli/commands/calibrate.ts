@@ -1,10 +1,8 @@
-import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import { Option, type Command } from "commander";
 import { calibrate, type CalibrationProgress } from "../../calibration/calibrate.js";
 import { plan, type CalibrationPlan } from "../../calibration/plan.js";
 import { writeVerified } from "../../calibration/write-verified.js";
-import type { ReadSamplesOptions } from "../../data/options.js";
 import { readSamples } from "../../data/read-samples.js";
 import type { SampleSet } from "../../data/sample.js";
 import { renderSample } from "../../data/show-sample.js";
@@ -27,8 +25,9 @@ import { deliver, jsonOption, requireJsonTarget, type JsonRequest } from "../jso
 import { addMachineOptions, deviceOptions, sessionOptions, type MachineFlags } from "../machine-options.js";
 import { decimal, duration, integer } from "../numbers.js";
 import { pageOption, requirePageTarget, writePage, type PageRequest } from "../page-output.js";
+import { addSampleOptions, readingOptions, type SampleFlags } from "../sample-options.js";
 
-interface CalibrateFlags extends MachineFlags {
+interface CalibrateFlags extends MachineFlags, SampleFlags {
   readonly output?: string;
   readonly json?: string;
   readonly report?: string;
@@ -38,7 +37,6 @@ interface CalibrateFlags extends MachineFlags {
   readonly goal: "economy" | "quality";
   readonly margin: number;
   readonly confidence: number;
-  readonly seed: number;
   readonly families: readonly Family[];
   readonly strategy?: Strategy;
   readonly per: "layer" | "module";
@@ -48,14 +46,6 @@ interface CalibrateFlags extends MachineFlags {
   readonly tokenWeighted?: true;
   readonly dryRun?: true;
   readonly showSample?: number;
-  readonly limit?: number;
-  readonly maxTokens?: number;
-  readonly score: "last" | "all";
-  readonly eos?: true;
-  readonly chatTemplate?: string;
-  readonly templateVars?: string;
-  readonly templateDate?: string;
-  readonly promptTemplate?: string;
   readonly hash: "auto" | "full";
 }
 
@@ -131,21 +121,8 @@ export function configure(command: Command): void {
     )
     .option("--controls", `score the whole adapter at ${CONTROL_SCALES.join(", ")} as well, not only when needed`)
     .option("--token-weighted", "let samples count by their scored tokens, not all the same")
-    .option("--dry-run", "print cost, memory and what the samples can show, then stop")
-    .optionsGroup("Samples:")
-    .option("--show-sample <n>", "print sample n as the model sees it, then stop", integer)
-    .option("--limit <n>", "use n samples, picked at random by --seed", integer)
-    .option("--max-tokens <n>", "leave out longer samples (default: the model's context)", integer)
-    .addOption(
-      new Option("--score <turns>", "of conversations: the last assistant turn, or all")
-        .choices(["last", "all"])
-        .default("last"),
-    )
-    .option("--eos", "append and score the end-of-sequence token, where no chat template does")
-    .option("--chat-template <file|name>", "instead of the model's own")
-    .option("--template-vars <json>", "variables for the chat template")
-    .option("--template-date <date>", "today's date for the chat template, YYYY-MM-DD (fixed by default)")
-    .option("--prompt-template <text|alpaca>", "for instruction + output, with {instruction} and {input}");
+    .option("--dry-run", "print cost, memory and what the samples can show, then stop");
+  addSampleOptions(command).option("--show-sample <n>", "print sample n as the model sees it, then stop", integer);
   addMachineOptions(command)
     .addOption(
       new Option("--hash <mode>", "of the base model; auto: header and sampled blocks; full: every byte")
@@ -263,41 +240,6 @@ async function requireOutput(output: string, { json, force = false }: CalibrateF
     );
   }
   await requireTarget(output, inputs, { force });
-}
-
-async function readingOptions(flags: CalibrateFlags, signal: AbortSignal): Promise<ReadSamplesOptions> {
-  const { limit, seed, maxTokens, score, eos, templateDate, promptTemplate } = flags;
-  return {
-    ...{ limit, seed, maxTokens, score, eos, templateDate, promptTemplate, signal },
-    chatTemplate: await chatTemplate(flags.chatTemplate),
-    templateVariables: templateVariables(flags.templateVars),
-  };
-}
-
-/** A file where there is one of that name, else the name of a template. */
-async function chatTemplate(choice: string | undefined): Promise<ReadSamplesOptions["chatTemplate"]> {
-  if (choice === undefined) return undefined;
-  try {
-    return { source: await readFile(choice, "utf8"), name: choice };
-  } catch (cause) {
-    if (!/[./\\]/.test(choice)) return choice;
-    throw new InputError("TEMPLATE_UNREADABLE", `The chat template ${choice} cannot be read; check the path.`, {
-      cause,
-    });
-  }
-}
-
-function templateVariables(text: string | undefined): Readonly<Record<string, unknown>> | undefined {
-  if (text === undefined) return undefined;
-  try {
-    return JSON.parse(text) as Readonly<Record<string, unknown>>;
-  } catch (cause) {
-    throw new UsageError(
-      "TEMPLATE_VARS",
-      `Expected a JSON object for \`--template-vars\` but received ${text}; write for example '{"enable_thinking": false}'.`,
-      { cause, details: { option: "template-vars" } },
-    );
-  }
 }
 
 function searchOptions(flags: CalibrateFlags) {
