@@ -1,4 +1,5 @@
 export { calibrate, type CalibrateOptions, type CalibrationProgress } from "./calibration/calibrate.js";
+export type { ObjectiveChoice } from "./calibration/objective.js";
 export { plan, type CalibrationPlan, type PlanOptions } from "./calibration/plan.js";
 export { writeVerified, type WriteVerifiedOptions } from "./calibration/write-verified.js";
 export { readSamples } from "./data/read-samples.js";
@@ -41,9 +42,9 @@ export type {
 } from "./generation/types.js";
 export type { Candidate, Family, NamedScales } from "./lora/candidate.js";
 export { AnswerWriter, type AnswerFacts, type AnswerOptions } from "./evaluation/answer-writer.js";
-export type { WriteAnswers } from "./evaluation/answering.js";
+export type { WriteAnswers, WrittenAnswers } from "./evaluation/answering.js";
 export { evaluate, type EvaluateOptions, type Evaluation } from "./evaluation/evaluate.js";
-export { loadMetric } from "./evaluation/load-metric.js";
+export { loadMetric, loadObjective } from "./evaluation/load-metric.js";
 export { namedCandidates } from "./evaluation/name-candidates.js";
 export type { Comparison, EvaluatedCandidate, EvaluationResult, MetricScore } from "./evaluation/result.js";
 export { parseCandidateList, type CandidateListOptions } from "./lora/candidate-list.js";
@@ -61,6 +62,7 @@ export type { LayerSelection } from "./lora/plan-trim.js";
 export { writeAdapter, type WriteAdapterOptions, type WrittenAdapter } from "./lora/trim.js";
 export type {
   CalibrationResult,
+  CandidateLoss,
   CandidateResult,
   Gate,
   Interval,

@@ -29,7 +29,7 @@ describe("evaluate", () => {
     await writeFile(join(folder.path, "long.mjs"), "export default (answer) => answer.length;");
     const { code, stdout } = await evaluate(...FILES, ...metrics, "--answer-tokens", "12", "--stop", "known", "pies");
     expect(code).toBe(0);
-    expect(stdout).toMatch(/rouge-l \(of 1\)[^]*\.\/long\.mjs/);
+    expect(stdout).toMatch(/rouge-l \(points of 1\)[^]*\.\/long\.mjs/);
     const result = JSON.parse(await readFile(join(folder.path, "answers.json"), "utf8")) as EvaluationResult;
     const [, full, cut] = result.candidates;
     expect(full!.answers).toHaveLength(10);

@@ -8,8 +8,8 @@ import type { SampleSet } from "../../data/sample.js";
 import { renderSample } from "../../data/show-sample.js";
 import type { Adapter } from "../../engine/adapter.js";
 import { loadModel } from "../../engine/model.js";
-import type { ScoreObjective } from "../../engine/session-types.js";
 import { InputError, LoraBoundaryError, UsageError } from "../../errors.js";
+import { loadObjective } from "../../evaluation/load-metric.js";
 import { requireTarget } from "../../gguf/target-file.js";
 import { renderPlan, type PlanView } from "../../report/plan.js";
 import { renderShownSample } from "../../report/shown-sample.js";
@@ -19,6 +19,7 @@ import type { CalibrationResult } from "../../result.js";
 import { FAMILIES, type Family } from "../../lora/candidate.js";
 import { CONTROL_SCALES } from "../../search/families.js";
 import type { Strategy } from "../../search/race.js";
+import { addAnswerOptions, answerOptions, type AnswerFlags } from "../answer-options.js";
 import type { CommandContext } from "../context.js";
 import { examples } from "../help.js";
 import { deliver, jsonOption, requireJsonTarget, type JsonRequest } from "../json-output.js";
@@ -27,12 +28,13 @@ import { decimal, duration, integer } from "../numbers.js";
 import { pageOption, requirePageTarget, writePage, type PageRequest } from "../page-output.js";
 import { addSampleOptions, readingOptions, type SampleFlags } from "../sample-options.js";
 
-interface CalibrateFlags extends MachineFlags, SampleFlags {
+interface CalibrateFlags extends MachineFlags, SampleFlags, AnswerFlags {
   readonly output?: string;
   readonly json?: string;
   readonly report?: string;
   readonly force?: boolean;
-  readonly objective: ScoreObjective;
+  readonly objective: string;
+  readonly keepAnswers?: true;
   readonly inSample?: true;
   readonly goal: "economy" | "quality";
   readonly margin: number;
@@ -87,13 +89,12 @@ export function configure(command: Command): void {
         .choices(["economy", "quality"])
         .default("economy"),
     )
-    .addOption(
-      new Option(
-        "--objective <objective>",
-        "nll: how well the samples are predicted; kl: how much like the full adapter, which needs no right answers",
-      )
-        .choices(["nll", "kl"])
-        .default("nll"),
+    .option(
+      "--objective <objective>",
+      "nll: how well the samples are predicted; kl: how much like the full adapter, which needs no right answers; " +
+        "choice: the right one of a row's choices; exact, numeric, f1, rouge-l, bleu, chrf or a module such as " +
+        "./mine.mjs: how good the answers are that are written",
+      "nll",
     )
     .option("--in-sample", "the adapter was trained on these samples: say so, and call nothing better")
     .option("--margin <share>", "share of the adapter's gain that may be lost", decimal, 0.02)
@@ -123,6 +124,7 @@ export function configure(command: Command): void {
     .option("--token-weighted", "let samples count by their scored tokens, not all the same")
     .option("--dry-run", "print cost, memory and what the samples can show, then stop");
   addSampleOptions(command).option("--show-sample <n>", "print sample n as the model sees it, then stop", integer);
+  addAnswerOptions(command).option("--keep-answers", "put every answer into the JSON result, which makes it large");
   addMachineOptions(command)
     .addOption(
       new Option("--hash <mode>", "of the base model; auto: header and sampled blocks; full: every byte")
@@ -145,6 +147,8 @@ export async function run(args: readonly string[], flags: CalibrateFlags, contex
   await requireJsonTarget(json);
   const page: PageRequest = { target: flags.report, inputs: json.inputs, force };
   await requirePageTarget(page);
+  // What is mistyped must not wait for a model to load.
+  const objective = await loadObjective(flags.objective);
   const reading = await readingOptions(flags, context.signal);
 
   const { signal, progress } = context;
@@ -156,7 +160,7 @@ export async function run(args: readonly string[], flags: CalibrateFlags, contex
     },
   });
   if (model.placement.notice !== null) context.stderr(model.placement.notice);
-  const samples = await readSamples(samplesPath, model, reading);
+  const samples = await readSamples(samplesPath, model, { ...reading, promptOnly: flags.objective === "kl" });
   // Before hours are spent on a wrong template, not after.
   for (const notice of samples.notices) context.stderr(`Notice: ${printable(notice)}`);
   if (flags.showSample !== undefined) {
@@ -164,7 +168,7 @@ export async function run(args: readonly string[], flags: CalibrateFlags, contex
     return 0;
   }
   await using adapter = await model.loadAdapter(source, { signal, per: flags.per });
-  const options = searchOptions(flags);
+  const options = { ...searchOptions(flags), objective, answers: answerOptions(flags) };
   if (flags.dryRun === true) {
     const estimate = await plan(adapter, samples, { ...options, signal });
     progress.done();
@@ -182,6 +186,7 @@ export async function run(args: readonly string[], flags: CalibrateFlags, contex
       tokenWeighted: flags.tokenWeighted ?? false,
       force,
       hash: flags.hash,
+      keepAnswers: flags.keepAnswers ?? false,
       command: ["lora-boundary", ...context.argv],
       signal,
       onPlan: (estimate) => {
@@ -243,10 +248,10 @@ async function requireOutput(output: string, { json, force = false }: CalibrateF
 }
 
 function searchOptions(flags: CalibrateFlags) {
-  const { objective, controls, margin, confidence, seed, strategy, budget, holdout } = flags;
+  const { controls, margin, confidence, seed, strategy, budget, holdout } = flags;
   const families = controls === true ? [...new Set([...flags.families, "scale" as const])] : flags.families;
   return {
-    ...{ objective, families, margin, confidence, seed },
+    ...{ families, margin, confidence, seed },
     ...sessionOptions(flags),
     ...(strategy && { strategy }),
     ...(budget !== undefined && { budget }),
@@ -269,6 +274,7 @@ function planView({ memory, ...estimate }: CalibrationPlan): PlanView {
 const STAGES: Readonly<Record<CalibrationProgress["stage"], string>> = {
   hash: "Hashing the model",
   plan: "Measuring the speed",
+  nll: "Looking first by NLL",
   boundary: "Scoring candidates",
   refine: "Looking closer at the best",
   subset: "Searching subsets",

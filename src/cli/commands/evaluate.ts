@@ -1,14 +1,17 @@
 import type { Command } from "commander";
+import { withChoices } from "../../data/choices.js";
 import { readSamples } from "../../data/read-samples.js";
 import { withReferences } from "../../data/references.js";
-import type { SampleSet } from "../../data/sample.js";
+import type { Sample, SampleSet } from "../../data/sample.js";
 import type { Adapter } from "../../engine/adapter.js";
 import { loadModel } from "../../engine/model.js";
 import { InputError } from "../../errors.js";
 import { AnswerWriter, cutNotice } from "../../evaluation/answer-writer.js";
+import { requireMetric } from "../../evaluation/answering.js";
+import { allChoices, choiceScores } from "../../evaluation/choosing.js";
 import { evaluate } from "../../evaluation/evaluate.js";
 import { readCalibration, sharedLines } from "../../evaluation/from-result.js";
-import { loadMetric, NLL_METRIC } from "../../evaluation/load-metric.js";
+import { CHOICE_METRIC, loadMetric, NLL_METRIC } from "../../evaluation/load-metric.js";
 import { knownCandidates, namedCandidates } from "../../evaluation/name-candidates.js";
 import type { CalibrationChoice } from "../../evaluation/result.js";
 import type { NamedScales } from "../../lora/candidate.js";
@@ -21,6 +24,9 @@ import { deliver, jsonOption, requireJsonTarget } from "../json-output.js";
 import { addMachineOptions, deviceOptions, sessionOptions, type MachineFlags } from "../machine-options.js";
 import { decimal, integer } from "../numbers.js";
 import { addSampleOptions, readingOptions, type SampleFlags } from "../sample-options.js";
+
+/** Metrics that need no answers. */
+const BY_LOSS = [NLL_METRIC, CHOICE_METRIC];
 
 interface EvaluateFlags extends SampleFlags, AnswerFlags, MachineFlags {
   readonly candidates?: string;
@@ -53,7 +59,7 @@ export function configure(command: Command): void {
     .option("--from <file>", "take the chosen candidate, and others by name, from a result of calibrate --json")
     .option(
       "--metric <names>",
-      "nll, exact, numeric, f1, rouge-l, bleu, chrf, or a module such as ./mine.mjs",
+      "nll, choice, exact, numeric, f1, rouge-l, bleu, chrf, or a module such as ./mine.mjs",
       NLL_METRIC,
     )
     .option("--confidence <level>", "of all bounds together", decimal, 0.95)
@@ -72,7 +78,7 @@ export async function run(args: readonly string[], flags: EvaluateFlags, context
   await requireJsonTarget(json);
   // What is mistyped must not wait for a model to load.
   const names = flags.metric.split(",").map((name) => name.trim());
-  const metrics = await Promise.all(names.filter((name) => name !== NLL_METRIC).map(loadMetric));
+  const metrics = await Promise.all(names.filter((name) => !BY_LOSS.includes(name)).map((name) => loadMetric(name)));
   const choice = flags.from === undefined ? null : await readCalibration(flags.from);
   const reading = await readingOptions(flags, signal);
 
@@ -88,7 +94,10 @@ export async function run(args: readonly string[], flags: EvaluateFlags, context
   const samples = await readSamples(samplesPath, model, reading);
   for (const notice of samples.notices) context.stderr(`Notice: ${printable(notice)}`);
   // A row without references is told before anything is written, not after.
-  if (metrics.length > 0) withReferences(samples);
+  if (metrics.length > 0) {
+    const referenced = withReferences(samples);
+    for (const metric of metrics) requireMetric(metric, referenced);
+  }
   const chosenOn =
     choice === null || flags.from === undefined
       ? null
@@ -97,14 +106,23 @@ export async function run(args: readonly string[], flags: EvaluateFlags, context
   if (warning !== "") context.stderr(printable(warning));
 
   await using adapter = await model.loadAdapter(source, { signal });
-  const losses = names.includes(NLL_METRIC) ? await lossesOf(adapter, samples, candidates, flags, context) : null;
+  const choosing = names.includes(CHOICE_METRIC) ? withChoices(samples) : null;
+  const losses = names.includes(NLL_METRIC)
+    ? await lossesOf(adapter, samples.samples, candidates, flags, context)
+    : null;
+  const choices =
+    choosing === null
+      ? null
+      : (await lossesOf(adapter, allChoices(choosing), candidates, flags, context)).map((column) =>
+          choiceScores(choosing, column),
+        );
   const written = metrics.length > 0 ? await answersOf(adapter, samples, candidates, flags, context) : null;
   progress.done();
   const result = evaluate(
     {
       model: { path: model.path },
       adapter: { path: adapter.path, coveredLayers: adapter.file.layers },
-      ...{ samples, candidates, metrics, losses, answers: written?.answers ?? null },
+      ...{ samples, candidates, metrics, losses, choices, answers: written?.answers ?? null },
     },
     {
       ...{ confidence: flags.confidence, seed: flags.seed, chosenOn, notices: written?.notices ?? [] },
@@ -133,7 +151,7 @@ function candidatesOf(
 
 async function lossesOf(
   adapter: Adapter,
-  { samples }: SampleSet,
+  samples: readonly Sample[],
   candidates: readonly NamedScales[],
   flags: EvaluateFlags,
   { signal, progress }: CommandContext,
