@@ -9,10 +9,10 @@ import type { Metric } from "../metrics/metric.js";
 import type { CalibrationResult } from "../result.js";
 import { boundaryCandidates } from "../search/families.js";
 import type { Judgement } from "../search/judge.js";
-import type { ScoreOptions, SearchScorer } from "../search/scorer.js";
+import type { SearchScorer } from "../search/scorer.js";
 import { LossCurve } from "./loss-curve.js";
 import { blocksOfBatches, type Packing } from "./packing.js";
-import type { AnswerChoices, Scoring, ScoringOptions } from "./scoring.js";
+import type { AnswerChoices, FirstLookOptions, Scoring, ScoringOptions } from "./scoring.js";
 import { sessionScorer } from "./session-scorer.js";
 
 const DEFAULT_ANSWER_TOKENS = 256;
@@ -80,8 +80,8 @@ export class AnswerScoring implements Scoring {
     return this.#session.cost(candidates).passes;
   }
 
-  async firstLook(candidates: readonly Candidate[], onProgress: ScoreOptions["onProgress"]): Promise<void> {
-    await this.#curve.score(candidates, [...this.#session.batches.keys()], onProgress);
+  async firstLook(candidates: readonly Candidate[], options: FirstLookOptions): Promise<void> {
+    await this.#curve.score(candidates, [...this.#session.batches.keys()], options);
   }
 
   /** The full adapter's answers to the first few samples are needed in any case. */

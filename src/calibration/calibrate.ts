@@ -111,12 +111,13 @@ export async function calibrate(
   const { families, strategy, budget, subsetSizes } = options;
   const folds = foldsOfBatches(scorer.batches, packing.folds);
   const until = budget === undefined ? Infinity : performance.now() + 1000 * budget;
-  await scoring.firstLook(
-    candidatesBeforehand(scorer.layers, scorer.coveredLayers, families ?? ["boundary"]),
-    ({ done, total }) => {
+  const isSpent = () => performance.now() >= until;
+  await scoring.firstLook(candidatesBeforehand(scorer.layers, scorer.coveredLayers, families ?? ["boundary"]), {
+    onProgress: ({ done, total }) => {
       progress.report("nll", done, total);
     },
-  );
+    isSpent,
+  });
   try {
     const outcome = await search(scorer, {
       ...judging,
@@ -125,7 +126,7 @@ export async function calibrate(
       ...(folds && { folds }),
       ...(subsetSizes && { subsetSizes }),
       ...(signal && { signal }),
-      isSpent: () => performance.now() >= until,
+      isSpent,
       onProgress: ({ stage, done, total }) => {
         progress.report(stage, done, total);
       },

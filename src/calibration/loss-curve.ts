@@ -5,7 +5,8 @@ import { judge } from "../search/judge.js";
 import { NLL } from "../search/objective.js";
 import { ScoreBook } from "../search/score-book.js";
 import { isUniform, tableOfSamples } from "../search/scores.js";
-import type { ScoreOptions, SearchScorer } from "../search/scorer.js";
+import type { SearchScorer } from "../search/scorer.js";
+import type { FirstLookOptions } from "./scoring.js";
 
 /** The loss of candidates that are judged by something else; each score is computed once. */
 export class LossCurve {
@@ -19,9 +20,10 @@ export class LossCurve {
   async score(
     candidates: readonly Candidate[],
     batches: readonly number[],
-    onProgress?: ScoreOptions["onProgress"],
+    { onProgress, isSpent }: FirstLookOptions = {},
   ): Promise<void> {
     for (const [done, batch] of batches.entries()) {
+      if (isSpent?.() === true) return;
       onProgress?.({ done, total: batches.length });
       await this.#book.score(candidates, batch);
     }

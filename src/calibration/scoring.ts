@@ -26,12 +26,18 @@ export interface AnswerChoices {
     ((candidate: WrittenAnswers["candidate"], samples: readonly number[]) => readonly string[] | null) | undefined;
 }
 
+export interface FirstLookOptions {
+  readonly onProgress?: ScoreOptions["onProgress"];
+  /** Whether the time is over: what has not been looked at by then is looked at where it is needed. */
+  readonly isSpent?: () => boolean;
+}
+
 /** How one objective gets its scores, and what it knows beside them. */
 export interface Scoring extends AsyncDisposable {
   readonly scorer: SearchScorer;
   /** Passes of a first look at candidates before the search; 0: there is none. */
   firstLookPasses(candidates: readonly Candidate[]): number;
-  firstLook(candidates: readonly Candidate[], onProgress: ScoreOptions["onProgress"]): Promise<void>;
+  firstLook(candidates: readonly Candidate[], options: FirstLookOptions): Promise<void>;
   /** Seconds of a pass as `scorer.cost` counts them, measured. */
   secondsPerPass(signal?: AbortSignal): Promise<number>;
   /** What was scored so far. */

@@ -83,7 +83,7 @@ export interface RowOptions {
 }
 
 /**
- * Finds a row's form and checks its fields. Choices beside a completion are the user's own field.
+ * Finds a row's form and checks its fields. A prompt with `references` has the first of them as its completion. Choices beside a completion are the user's own field.
  * @throws InputError naming file and line: not an object, no form, two forms, a field of the wrong type, an empty completion
  */
 export function parseRow(value: unknown, origin: Origin, line: number, { promptOnly = false }: RowOptions = {}): Row {
@@ -99,6 +99,12 @@ export function parseRow(value: unknown, origin: Origin, line: number, { promptO
     ([, second], _, found) => second !== "choices" || found.length === 1,
   );
   const form = forms[0];
+  const reference = form === undefined && has(value, "prompt") ? firstReference(value) : null;
+  if (reference !== null) {
+    const prompt = readText(value, "prompt", origin, line);
+    const base = { line, group: readGroup(value, origin, line), fields: value };
+    return { ...base, form: "completion", prompt, completion: reference };
+  }
   if (form === undefined && promptOnly && has(value, "prompt")) {
     const prompt = readScoredText(value, "prompt", origin, line);
     return { line, group: readGroup(value, origin, line), fields: value, form: "prompt", prompt };
@@ -142,6 +148,12 @@ export function parseRow(value: unknown, origin: Origin, line: number, { promptO
     case "text":
       return { ...base, form: "text", text: readScoredText(value, "text", origin, line) };
   }
+}
+
+/** Of several right answers without a completion, the one that is scored; null where there is none. */
+function firstReference({ references }: Fields): string | null {
+  const first: unknown = Array.isArray(references) ? references[0] : references;
+  return typeof first === "string" && first.trim() !== "" ? first : null;
 }
 
 function readChoices(row: Fields, origin: Origin, line: number) {

@@ -107,5 +107,5 @@ export class AnswerWriter implements AsyncDisposable {
 /** Null where every answer came to its own end. */
 export function cutNotice({ cut, answers }: AnswerFacts, maxTokens: number): string | null {
   if (cut === 0) return null;
-  return `${cut} of ${answers} answers did not end within ${maxTokens} tokens and were judged as far as they went; allow more (\`maxTokens\`), or give a text that ends them (\`stop\`).`;
+  return `${cut} of ${answers} answers did not end within ${maxTokens} tokens and were judged as far as they went; allow more (--answer-tokens), or give a text that ends them (--stop).`;
 }

@@ -27,9 +27,9 @@ export function disagreements({ candidates }: Pick<CalibrationResult, "candidate
 /** Named one by one up to this many. */
 const NAMED = 4;
 
-/** What the losses of the same candidates say; null where they were not looked at. */
+/** What the losses of the same candidates say; null where they were not looked at, or one of the two gains nothing. */
 export function twoCurvesSentence(result: CalibrationResult): string | null {
-  if (!result.candidates.some(({ nll }) => nll !== undefined)) return null;
+  if (!result.candidates.some(({ nll, retention }) => nll?.retention != null && retention !== null)) return null;
   const name = printable(scoreTitle(result));
   const found = disagreements(result);
   const parts = (["more", "less"] as const).flatMap((answersKeep) => {

@@ -47,7 +47,7 @@ describe("answers to samples", () => {
 });
 
 describe("calibrate by answers", () => {
-  const options = { ...THREADS, objective: "rouge-l", margin: 0.5, answers: { maxTokens: 16 } } as const;
+  const options = { ...THREADS, objective: "rouge-l", margin: 0.5, answers: { maxTokens: 8 } } as const;
 
   test("tells answers as they come, takes known ones, and is the same with them", async () => {
     await using trio = await loadTrio(10);
@@ -77,7 +77,7 @@ describe("calibrate by answers", () => {
   });
 
   test("the plan counts the losses and the answers; a cancelled run tells what is known", async () => {
-    await using trio = await loadTrio(20);
+    await using trio = await loadTrio(16);
     const { adapter, set } = trio;
     const byLoss = await plan(adapter, set, { ...options, objective: "nll", measure: false });
     const byAnswers = await plan(adapter, set, { ...options, measure: false });
@@ -89,15 +89,15 @@ describe("calibrate by answers", () => {
       signal: cancel.signal,
       onAnswers: () => {
         batches += 1;
-        if (batches === 30) cancel.abort();
+        if (batches === 20) cancel.abort();
       },
     });
     const error = await running.catch((it: unknown) => it);
     expect(error).toBeInstanceOf(CancelledError);
     const { partial } = (error as CancelledError).details as { partial: Awaited<typeof running> };
-    expect(partial).toMatchObject({ objective: "rouge-l", partial: { cause: "cancelled", ofSamples: 20 } });
+    expect(partial).toMatchObject({ objective: "rouge-l", partial: { cause: "cancelled", ofSamples: 16 } });
     expect(partial.candidates[0]!.nll).toBeDefined();
-    expect(partial.data.samples).toBeLessThan(20);
+    expect(partial.data.samples).toBeLessThan(16);
   });
 
   test("a prompt that leaves no room in the context is left out and said, not answered", async () => {

@@ -94,6 +94,21 @@ describe("choices", () => {
   });
 });
 
+test("a prompt with several right answers has the first as its completion", async () => {
+  const rows = [
+    { prompt: "Q:", references: [" a b", " c"] },
+    { prompt: "Q:", completion: " a b" },
+  ];
+  const { samples: read } = await readSamples(rows, new TestTokenizer());
+  expect([read[0]!.tokens, read[0]!.scored]).toEqual([read[1]!.tokens, read[1]!.scored]);
+  expect(withReferences({ samples: read, path: null }).map(({ references }) => references)).toEqual([
+    [" a b", " c"],
+    [" a b"],
+  ]);
+  const broken = await failure(readSamples([{ prompt: "Q:", references: [] }], new TestTokenizer()));
+  expect(broken).toMatchObject({ code: "SAMPLES_UNKNOWN_FORM" });
+});
+
 describe("rows with only a prompt", () => {
   test("are text where they are asked for, and else a completion that is missing", async () => {
     const rows = [{ prompt: "some words", topic: 1 }, { text: "some words" }];

@@ -46,6 +46,8 @@ describe("answers and losses side by side", () => {
     const dropped = apart.candidates.map((candidate) => ({ ...candidate, droppedAfter: 8 }));
     expect(disagreements({ candidates: dropped })).toEqual([]);
     expect(twoCurvesSentence(results.selected)).toBeNull();
+    const gateFailed = apart.candidates.map((candidate) => ({ ...candidate, retention: null }));
+    expect(twoCurvesSentence({ ...apart, candidates: gateFailed })).toBeNull();
   });
 
   test("one table holds both curves, at every width", () => {
