@@ -67,7 +67,7 @@ describe("evaluate", () => {
   });
 
   it.each([
-    [["--metric", "rouge"], 2, "Expected one of nll, exact, numeric, f1, rouge-l, bleu, chrf"],
+    [["--metric", "rouge"], 2, "Expected one of nll, choice, exact, numeric, f1, rouge-l, bleu, chrf"],
     [["--candidates", "upto:99"], 2, "there are the layers 0 to 11"],
     [["--metric", "exact", "--stop", ""], 2, "texts that are not empty"],
     [["--metric", "exact", "--answer-tokens", "0"], 2, "an integer from 1"],
