@@ -1,4 +1,5 @@
 export { calibrate, type CalibrateOptions, type CalibrationProgress } from "./calibration/calibrate.js";
+export type { ObjectiveChoice } from "./calibration/objective.js";
 export { plan, type CalibrationPlan, type PlanOptions } from "./calibration/plan.js";
 export { writeVerified, type WriteVerifiedOptions } from "./calibration/write-verified.js";
 export { readPrompts, type ReadPrompt, type ReadPromptsOptions } from "./data/read-prompts.js";
@@ -41,11 +42,13 @@ export type {
   Prompt,
 } from "./generation/types.js";
 export type { Candidate, Family, NamedScales } from "./lora/candidate.js";
-export type { WriteAnswers } from "./evaluation/answering.js";
+export { AnswerWriter, type AnswerFacts, type AnswerOptions } from "./evaluation/answer-writer.js";
+export type { WriteAnswers, WrittenAnswers } from "./evaluation/answering.js";
 export { evaluate, type EvaluateOptions, type Evaluation } from "./evaluation/evaluate.js";
-export { loadMetric } from "./evaluation/load-metric.js";
+export { loadMetric, loadObjective } from "./evaluation/load-metric.js";
 export { namedCandidates } from "./evaluation/name-candidates.js";
 export type { Comparison, EvaluatedCandidate, EvaluationResult, MetricScore } from "./evaluation/result.js";
+export { parseCandidateList, type CandidateListOptions } from "./lora/candidate-list.js";
 export { checkCompatible } from "./lora/compatibility.js";
 export { describeFile, type AdapterDescription, type ModelDescription } from "./lora/describe.js";
 export { formatLayerScales } from "./lora/format-layer-scales.js";
@@ -67,6 +70,7 @@ export { writePeft, type WritePeftOptions, type WrittenPeft } from "./peft/from-
 export { peftToGguf, type ConvertOptions } from "./peft/to-gguf.js";
 export type {
   CalibrationResult,
+  CandidateLoss,
   CandidateResult,
   Gate,
   Interval,

@@ -13,6 +13,15 @@ export interface Interval {
  */
 export type Verdict = "better" | "not-worse" | "worse" | "unproven";
 
+/** Where candidates are judged by answers: what their losses on the same samples say, by the same rules. */
+export interface CandidateLoss {
+  /** NLL per scored token, nats. */
+  readonly mean: number;
+  /** Null where the adapter gains nothing by NLL. */
+  readonly retention: Interval | null;
+  readonly verdict: Verdict;
+}
+
 export interface CandidateResult {
   readonly id: string;
   readonly family: Family;
@@ -35,6 +44,10 @@ export interface CandidateResult {
   readonly droppedAfter: number | null;
   /** Null for samples that it was not scored on. */
   readonly perSample: readonly (number | null)[];
+  /** Absent where the objective is no metric of answers, and for subsets. */
+  readonly nll?: CandidateLoss;
+  /** What it wrote, in the order of `perSample`; only where asked for (`--keep-answers`). */
+  readonly answers?: readonly (string | null)[];
 }
 
 /** Whether the full adapter beats the base model on these samples at all. */
@@ -234,5 +247,14 @@ export interface CalibrationResult {
     readonly seconds: number;
     readonly tokensComputed: number;
     readonly tokensShared: number;
+    /** Of answers, where any were written; its tokens are in `tokensComputed` as well. */
+    readonly generation?: {
+      readonly steps: number;
+      readonly tokensComputed: number;
+      readonly tokensWritten: number;
+      readonly draftsProposed: number;
+      readonly draftsAccepted: number;
+      readonly seconds: number;
+    };
   };
 }

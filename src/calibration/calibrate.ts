@@ -1,25 +1,27 @@
 import type { SampleSet } from "../data/sample.js";
 import type { Adapter } from "../engine/adapter.js";
 import { engineFacts } from "../engine/backend.js";
-import type { ScoreSession } from "../engine/score-session.js";
-import type { ScoreObjective, ScoreSessionOptions } from "../engine/session-types.js";
+import type { ScoreSessionOptions } from "../engine/session-types.js";
 import { BackendError, CancelledError } from "../errors.js";
 import type { Family } from "../lora/candidate.js";
 import { packageVersion } from "../package-version.js";
 import type { CalibrationResult } from "../result.js";
 import type { Goal } from "../search/choose.js";
-import { KL, NLL } from "../search/objective.js";
 import type { Strategy } from "../search/race.js";
-import { search, type SearchOutcome, type SearchProgress } from "../search/search.js";
+import { candidatesBeforehand, search, type SearchOutcome, type SearchProgress } from "../search/search.js";
 import { subsetSection } from "../search/subset-section.js";
 import { suggestSubset } from "../search/suggest-subset.js";
 import { checkCalibrationOptions } from "./check-options.js";
 import { identify, type FileIdentity } from "./file-identity.js";
-import { foldsOfBatches, packingOf, scoredTokensOf, sessionScorer } from "./session-scorer.js";
-import { planSession, type CalibrationPlan } from "./plan.js";
+import { judgedBy, type ObjectiveChoice } from "./objective.js";
+import { foldsOfBatches, packingOf } from "./packing.js";
+import { planSession, type CalibrationPlan, type Prepared } from "./plan.js";
+import { openScoring, type AnswerChoices } from "./scoring.js";
+import { scoredTokensOf } from "./session-scorer.js";
 
 export interface CalibrationProgress {
-  readonly stage: "hash" | "plan" | SearchProgress["stage"];
+  /** `nll`: with a metric of answers, the first look at all candidates. */
+  readonly stage: "hash" | "plan" | "nll" | SearchProgress["stage"];
   /** In any unit; `done` of `total`. */
   readonly done: number;
   readonly total: number;
@@ -27,12 +29,13 @@ export interface CalibrationProgress {
   readonly secondsLeft: number | null;
 }
 
-export interface CalibrateOptions extends ScoreSessionOptions {
+export interface CalibrateOptions extends ScoreSessionOptions, AnswerChoices {
   /**
    * `nll` (default): how well the candidate predicts the samples. `kl`: how much like the full adapter it predicts, which
-   * needs no right answers and says nothing about quality: nothing can be `better`.
+   * needs no right answers and says nothing about quality: nothing can be `better`. `choice`: whether the right one of a
+   * row's choices is the likeliest. A metric, built in or one's own: how good the answers are that the candidate writes.
    */
-  readonly objective?: ScoreObjective;
+  readonly objective?: ObjectiveChoice;
   /** The adapter was trained on these samples: said in the result, and nothing is called `better`. Default false. */
   readonly inSample?: boolean;
   /** `economy` (default): the fewest adapted layers that lose nothing; `quality`: the best proven better. */
@@ -82,11 +85,13 @@ export async function calibrate(
   options: CalibrateOptions = {},
 ): Promise<CalibrationResult> {
   const start = performance.now();
-  const judging = judgeOptions(adapter, options);
   checkCalibrationOptions(options);
+  const judging = judgeOptions(adapter, options);
   const { signal, onProgress } = options;
   const packing = packingOf(samples, options);
-  await using session = adapter.openSession(samples.samples, { ...options, ...packing });
+  await using session = adapter.openSession(packing.scored, { ...options, ...packing });
+  await using scoring = openScoring(adapter, samples, session, packing, options);
+  const prepared = { session, packing, scoring };
   const progress = new ProgressClock(onProgress);
 
   const model = await identify(adapter.model.file.shards, {
@@ -98,14 +103,21 @@ export async function calibrate(
   });
   const source = await identify([adapter.file.gguf], { hash: "full", signal });
   progress.report("plan", 0, 1);
-  const plan = await planSession(session, adapter, samples, options);
+  const plan = await planSession(prepared, adapter, samples, options);
   options.onPlan?.(plan);
 
-  const scorer = sessionScorer(adapter, samples, session, options.objective);
-  const facts: FixedFacts = { adapter, samples, session, model, source, options, start };
+  const { scorer } = scoring;
+  const facts: FixedFacts = { ...prepared, adapter, samples, model, source, options, start };
   const { families, strategy, budget, subsetSizes } = options;
-  const folds = foldsOfBatches(session.batches, packing.blocks);
+  const folds = foldsOfBatches(scorer.batches, packing.folds);
   const until = budget === undefined ? Infinity : performance.now() + 1000 * budget;
+  const isSpent = () => performance.now() >= until;
+  await scoring.firstLook(candidatesBeforehand(scorer.layers, scorer.coveredLayers, families ?? ["boundary"]), {
+    onProgress: ({ done, total }) => {
+      progress.report("nll", done, total);
+    },
+    isSpent,
+  });
   try {
     const outcome = await search(scorer, {
       ...judging,
@@ -114,7 +126,7 @@ export async function calibrate(
       ...(folds && { folds }),
       ...(subsetSizes && { subsetSizes }),
       ...(signal && { signal }),
-      isSpent: () => performance.now() >= until,
+      isSpent,
       onProgress: ({ stage, done, total }) => {
         progress.report(stage, done, total);
       },
@@ -135,7 +147,7 @@ function judgeOptions(adapter: Adapter, options: CalibrateOptions) {
   const { objective, inSample, goal, margin, confidence, seed, tokenWeighted, force } = options;
   return {
     coveredLayers: adapter.file.layers,
-    objective: objective === "kl" ? KL : NLL,
+    objective: judgedBy(objective).objective,
     ...(inSample !== undefined && { inSample }),
     ...(goal !== undefined && { goal }),
     ...(margin !== undefined && { margin }),
@@ -167,10 +179,9 @@ class ProgressClock {
   }
 }
 
-interface FixedFacts {
+interface FixedFacts extends Prepared {
   readonly adapter: Adapter;
   readonly samples: SampleSet;
-  readonly session: ScoreSession;
   readonly model: FileIdentity;
   readonly source: FileIdentity;
   readonly options: CalibrateOptions;
@@ -180,18 +191,18 @@ interface FixedFacts {
 async function resultOf(
   outcome: SearchOutcome,
   cause: NonNullable<CalibrationResult["partial"]>["cause"],
-  { adapter, samples, session, model, source, options, start }: FixedFacts,
+  { adapter, samples, session, scoring, model, source, options, start }: FixedFacts,
 ): Promise<CalibrationResult> {
   const { judgement, samples: judged, stoppedIn, ...answer } = outcome;
   const scored = judged.flatMap((sample) => samples.samples[sample] ?? []);
   const { file } = adapter.model;
   const scoredTokens = scoredTokensOf(scored).reduce((sum, count) => sum + count, 0);
-  const { passes, naivePasses, seconds, replay, loss, noiseFloor, notices } = session.facts;
+  const { passes, naivePasses, replay, loss, noiseFloor, notices } = session.facts;
   const { flashAttention, keyType, valueType } = session.context;
   const { backend, notice } = adapter.model.placement;
   const { llamaCpp } = await engineFacts();
   const { objective, inSample } = judgement.options;
-  return {
+  const result: CalibrationResult = {
     schema: "lora-boundary/calibration@1",
     version: packageVersion,
     createdAt: new Date().toISOString(),
@@ -242,8 +253,8 @@ async function resultOf(
     subset: subsetSection(outcome),
     suggestion: await suggestSubset(
       outcome,
-      sessionScorer(adapter, samples, session, options.objective),
-      seconds / Math.max(passes, 1e-9),
+      scoring.scorer,
+      scoring.spent.seconds / Math.max(scoring.spent.passes, 1e-9),
     ),
     output: null,
     engine: {
@@ -265,4 +276,5 @@ async function resultOf(
       tokensShared: Math.round((passes / session.computedShare - passes) * session.tokens),
     },
   };
+  return await scoring.tell(result, judgement, judged);
 }

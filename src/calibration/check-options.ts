@@ -1,19 +1,18 @@
 import { UsageError } from "../errors.js";
-import type { ScoreObjective } from "../engine/session-types.js";
 import { FAMILIES, type Family } from "../lora/candidate.js";
 import type { Goal } from "../search/choose.js";
 import { completeJudgeOptions } from "../search/judge-options.js";
 import type { Strategy } from "../search/race.js";
+import { judgedBy, type ObjectiveChoice } from "./objective.js";
 
 const STRATEGIES: readonly Strategy[] = ["exhaustive", "race"];
 const GOALS: readonly Goal[] = ["economy", "quality"];
-const OBJECTIVES: readonly ScoreObjective[] = ["nll", "kl"];
 const HASHES: readonly string[] = ["auto", "full"];
 
 /** Options that `plan` and `calibrate` share; both refuse the same ones, before anything runs. */
 export interface CheckedOptions {
   readonly families?: readonly Family[] | undefined;
-  readonly objective?: ScoreObjective | undefined;
+  readonly objective?: ObjectiveChoice | undefined;
   readonly inSample?: boolean | undefined;
   readonly strategy?: Strategy | undefined;
   /** Seconds. */
@@ -47,9 +46,7 @@ export function checkCalibrationOptions(options: CheckedOptions): void {
       refuse("families", `one or more of ${FAMILIES.join(", ")}`, unknown ?? "");
     }
   }
-  if (objective !== undefined && !OBJECTIVES.includes(objective)) {
-    refuse("objective", `one of ${OBJECTIVES.join(", ")}`, objective);
-  }
+  judgedBy(objective);
   if (goal === "quality" && (objective === "kl" || inSample)) {
     const why =
       objective === "kl"

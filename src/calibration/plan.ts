@@ -2,7 +2,7 @@ import type { SampleSet } from "../data/sample.js";
 import type { Adapter } from "../engine/adapter.js";
 import { requireMemory, type MemoryEstimate } from "../engine/memory-estimate.js";
 import type { ScoreSession } from "../engine/score-session.js";
-import type { ScoreObjective, ScoreSessionOptions } from "../engine/session-types.js";
+import type { ScoreSessionOptions } from "../engine/session-types.js";
 import type { Family } from "../lora/candidate.js";
 import { scaleCandidates } from "../search/families.js";
 import { DEFAULT_CONFIDENCE, DEFAULT_MARGIN } from "../search/judge-options.js";
@@ -11,7 +11,9 @@ import { RACE_FROM_LAYERS, type Strategy } from "../search/race.js";
 import { candidatesBeforehand } from "../search/search.js";
 import { subsetPasses } from "../search/subset.js";
 import { checkCalibrationOptions } from "./check-options.js";
-import { foldsOfBatches, packingOf, sessionScorer } from "./session-scorer.js";
+import { judgedBy, type ObjectiveChoice } from "./objective.js";
+import { foldsOfBatches, packingOf, type Packing } from "./packing.js";
+import { openScoring, type AnswerChoices, type Scoring } from "./scoring.js";
 
 /** What a calibration will cost and can show; nothing has been scored. Plain data. */
 export interface CalibrationPlan {
@@ -44,7 +46,8 @@ export interface CalibrationPlan {
 
 export interface PlanOptions extends ScoreSessionOptions {
   /** As for `calibrate`. */
-  readonly objective?: ScoreObjective | undefined;
+  readonly objective?: ObjectiveChoice | undefined;
+  readonly answers?: AnswerChoices["answers"];
   readonly families?: readonly Family[] | undefined;
   readonly strategy?: Strategy | undefined;
   readonly holdout?: number | undefined;
@@ -62,20 +65,28 @@ export interface PlanOptions extends ScoreSessionOptions {
  */
 export async function plan(adapter: Adapter, samples: SampleSet, options: PlanOptions = {}): Promise<CalibrationPlan> {
   checkCalibrationOptions(options);
-  await using session = adapter.openSession(samples.samples, { ...options, ...packingOf(samples, options) });
-  return await planSession(session, adapter, samples, options);
+  const packing = packingOf(samples, options);
+  await using session = adapter.openSession(packing.scored, { ...options, ...packing });
+  await using scoring = openScoring(adapter, samples, session, packing, options);
+  return await planSession({ session, packing, scoring }, adapter, samples, options);
+}
+
+/** What a calibration works with. */
+export interface Prepared {
+  readonly session: ScoreSession;
+  readonly packing: Packing;
+  readonly scoring: Scoring;
 }
 
 /** The part of {@link plan} for a session that goes on to score. */
 export async function planSession(
-  session: ScoreSession,
+  { session, packing, scoring }: Prepared,
   adapter: Adapter,
   samples: SampleSet,
   {
     objective,
     families = ["boundary"],
     strategy,
-    holdout,
     margin = DEFAULT_MARGIN,
     confidence = DEFAULT_CONFIDENCE,
     measure = true,
@@ -83,29 +94,34 @@ export async function planSession(
   }: PlanOptions,
 ): Promise<CalibrationPlan> {
   const { layers } = adapter.model;
+  const { scorer } = scoring;
   const controls = scaleCandidates(layers);
   const controlsAsked = families.includes("scale");
   const candidates = candidatesBeforehand(layers, adapter.file.layers, families);
   const races = (strategy ?? (layers >= RACE_FROM_LAYERS ? "race" : "exhaustive")) === "race";
-  const folds = foldsOfBatches(session.batches, packingOf(samples, { families, holdout, seed: session.seed }).blocks);
-  const subset =
-    folds === undefined ? 0 : await subsetPasses(sessionScorer(adapter, samples, session, objective), folds);
-  const cost = session.cost(candidates, { objective });
-  const memory = await session.estimateMemory(candidates, signal, objective);
+  const folds = foldsOfBatches(scorer.batches, packing.folds);
+  const subset = folds === undefined ? 0 : await subsetPasses(scorer, folds);
+  const judged = judgedBy(objective);
+  const tokenScore = judged.by === "tokens" ? judged.score : "nll";
+  const cost = session.cost(candidates, { objective: tokenScore });
+  const memory = await session.estimateMemory(candidates, signal, tokenScore);
   requireMemory(memory, session.batchTokens);
-  const passes = cost.passes + cost.checkPasses + subset;
+  const firstLook = scoring.firstLookPasses(candidates);
+  const searched = scorer.cost(candidates) + subset;
+  const seconds = async () =>
+    searched * (await scoring.secondsPerPass(signal)) + (cost.checkPasses + firstLook) * (await session.probe(signal));
   return {
     samples: samples.samples.length,
     independentSamples: samples.groups,
     scoredTokens: samples.scoredTokens,
     promptTokens: samples.promptTokens,
     candidates: candidates.length,
-    passes,
+    passes: firstLook + cost.checkPasses + searched,
     mayEndEarly: races,
     subsetPasses: subset,
-    naivePasses: cost.naivePasses,
-    controlPasses: controlsAsked ? 0 : session.cost(controls, { objective }).passes,
-    seconds: measure ? passes * (await session.probe(signal)) : null,
+    naivePasses: (firstLook > 0 ? 2 : 1) * cost.naivePasses,
+    controlPasses: controlsAsked ? 0 : scorer.cost(controls),
+    seconds: measure ? await seconds() : null,
     memory,
     rpcStateBytes: cost.rpcStateBytes,
     smallestShare: smallestDifference({ units: samples.groups, confidence }),

@@ -1,8 +1,7 @@
-import { readFile } from "node:fs/promises";
 import { Option, type Command } from "commander";
 import type { ReadSamplesOptions } from "../data/options.js";
-import { InputError, UsageError } from "../errors.js";
 import { integer } from "./numbers.js";
+import { chatTemplate, templateVariables } from "./template-flags.js";
 
 /** How a samples file is read; beside these, `--seed`. */
 export interface SampleFlags {
@@ -42,30 +41,4 @@ export async function readingOptions(flags: SampleFlags, signal: AbortSignal): P
     chatTemplate: await chatTemplate(flags.chatTemplate),
     templateVariables: templateVariables(flags.templateVars),
   };
-}
-
-/** A file where there is one of that name, else the name of a template. */
-async function chatTemplate(choice: string | undefined): Promise<ReadSamplesOptions["chatTemplate"]> {
-  if (choice === undefined) return undefined;
-  try {
-    return { source: await readFile(choice, "utf8"), name: choice };
-  } catch (cause) {
-    if (!/[./\\]/.test(choice)) return choice;
-    throw new InputError("TEMPLATE_UNREADABLE", `The chat template ${choice} cannot be read; check the path.`, {
-      cause,
-    });
-  }
-}
-
-function templateVariables(text: string | undefined): Readonly<Record<string, unknown>> | undefined {
-  if (text === undefined) return undefined;
-  try {
-    return JSON.parse(text) as Readonly<Record<string, unknown>>;
-  } catch (cause) {
-    throw new UsageError(
-      "TEMPLATE_VARS",
-      `Expected a JSON object for \`--template-vars\` but received ${text}; write for example '{"enable_thinking": false}'.`,
-      { cause, details: { option: "template-vars" } },
-    );
-  }
 }

@@ -51,11 +51,20 @@ export class RowEncoder {
         return this.#plain(row, row.prompt, row.completion);
       case "text":
         return this.#plain(row, "", row.text);
+      case "prompt":
+        return this.#plain(row, "", row.prompt);
+      case "choices":
+        return this.#plain(row, row.prompt, row.choices[row.right] ?? "");
       case "conversation":
         return this.#conversation(row, row.messages);
       case "alpaca":
         return this.#alpaca(row);
     }
+  }
+
+  /** The prompt with each choice behind it. */
+  encodeChoices(row: Row & { readonly form: "choices" }): readonly EncodedRow[] {
+    return row.choices.map((choice) => this.#plain(row, row.prompt, choice));
   }
 
   #alpaca(row: Row & { readonly form: "alpaca" }): EncodedRow {

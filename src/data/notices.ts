@@ -33,7 +33,8 @@ export class Notices {
   add(kind: NoticeKind, line: number, detail = ""): void {
     const lines = this.#lines.get(kind);
     if (lines === undefined) this.#lines.set(kind, [line]);
-    else lines.push(line);
+    // A row with choices is tokenised once for each.
+    else if (lines.at(-1) !== line) lines.push(line);
     const details = this.#details.get(kind) ?? new Set<string>();
     this.#details.set(kind, details.add(detail));
   }

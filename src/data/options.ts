@@ -26,6 +26,8 @@ export interface ReadSamplesOptions {
   readonly templateDate?: string | undefined;
   /** For Alpaca rows: `"alpaca"` or a text with `{instruction}` and `{input}`. Default: they go through the chat template. */
   readonly promptTemplate?: string | undefined;
+  /** Take rows that have only a `prompt`; all of it is scored, as of a `text`. For the objective `kl`. Default false. */
+  readonly promptOnly?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -40,6 +42,7 @@ export interface CheckedOptions {
   readonly templateVariables: Readonly<Record<string, unknown>>;
   readonly templateDate: string;
   readonly promptTemplate: PromptTemplate | null;
+  readonly promptOnly: boolean;
   readonly signal: AbortSignal | undefined;
 }
 
@@ -53,6 +56,7 @@ const KNOWN = new Set([
   "templateVariables",
   "templateDate",
   "promptTemplate",
+  "promptOnly",
   "signal",
 ]);
 
@@ -111,6 +115,7 @@ export function checkOptions(options: ReadSamplesOptions, tokenizer: Tokenizer):
     templateVariables: checkTemplateVariables(options.templateVariables ?? {}),
     templateDate,
     promptTemplate: options.promptTemplate === undefined ? null : promptTemplate(options.promptTemplate),
+    promptOnly: options.promptOnly ?? false,
     signal: options.signal,
   };
 }

@@ -8,7 +8,7 @@ import { Pacer } from "./pacer.js";
 import { readRows, type ReadRowsResult } from "./read-rows.js";
 import { answerOf } from "./references.js";
 import { parseRow, type Row } from "./rows.js";
-import { scoredCount, type Sample, type SampleSet } from "./sample.js";
+import { scoredCount, type Sample, type SampleChoices, type SampleSet } from "./sample.js";
 import { Reservoir } from "./shuffle.js";
 import type { Tokenizer } from "./tokenizer.js";
 
@@ -47,8 +47,10 @@ async function encodeRows(
   for (const row of rows) {
     await pacer.pause();
     const { tokens, scored } = encoder.encode(row);
-    if (tokens.length > maxTokens) {
-      firstTooLong ??= { line: row.line, tokens: tokens.length };
+    const choices = row.form === "choices" ? choicesOf(row, encoder) : undefined;
+    const longest = Math.max(tokens.length, ...(choices?.options ?? []).map((option) => option.tokens.length));
+    if (longest > maxTokens) {
+      firstTooLong ??= { line: row.line, tokens: longest };
       notices.add("tooLong", row.line, String(maxTokens));
       continue;
     }
@@ -57,7 +59,7 @@ async function encodeRows(
     if (repeats === null) seen.set(print, samples.length);
     else notices.add("duplicate", row.line);
     const source = { row: row.fields, answer: answerOf(row) };
-    samples.push({ tokens, scored, group: row.group, line: row.line, source, repeats });
+    samples.push({ tokens, scored, group: row.group, line: row.line, source, ...(choices && { choices }), repeats });
   }
   if (samples.length === 0 && firstTooLong !== null) {
     const { line, tokens } = firstTooLong;
@@ -68,6 +70,15 @@ async function encodeRows(
     );
   }
   return { samples, encoder };
+}
+
+function choicesOf(row: Row & { readonly form: "choices" }, encoder: RowEncoder): SampleChoices {
+  const options = encoder.encodeChoices(row);
+  return {
+    options: options.map(({ tokens, scored }) => ({ tokens, scored, group: "", line: row.line })),
+    characters: row.choices.map((choice) => Array.from(choice).length),
+    right: row.right,
+  };
 }
 
 /**
@@ -82,9 +93,10 @@ function withGroups(samples: readonly Ungrouped[]): Sample[] {
     while (group === null && repeats === null && given.has(name)) name = `#${name}`;
     named.push(name);
   }
-  return samples.map(({ tokens, scored, line, source }, index) => ({
+  return samples.map(({ tokens, scored, line, source, choices }, index) => ({
     ...{ tokens, scored, group: named[index] ?? "", line },
     ...(source && { source }),
+    ...(choices && { choices }),
   }));
 }
 
@@ -116,7 +128,7 @@ function setNotices(
  * Reads, checks and tokenises samples.
  *
  * Rows: `prompt` + `completion`; `messages`; ShareGPT `conversations`; Alpaca `instruction` + `output` (+ `input`);
- * `text`. Any of them may have a `group`. Conversations, and Alpaca rows unless `promptTemplate` is given, go through
+ * `text`; `prompt` + `choices` + `answer`. Any of them may have a `group`. Conversations, and Alpaca rows unless `promptTemplate` is given, go through
  * the chat template; only there control tokens in the text are read as such. Scored is the completion, the whole `text`,
  * or the last assistant turn with its end-of-turn token.
  *
@@ -133,7 +145,7 @@ export async function readSamples(
   const read = await readRows(
     source,
     (value, line, origin) => {
-      picked.offer(parseRow(value, origin, line));
+      picked.offer(parseRow(value, origin, line, checked));
     },
     checked.signal,
   );

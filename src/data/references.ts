@@ -13,7 +13,10 @@ export function answerOf(row: Row): string | null {
       return row.output;
     case "conversation":
       return row.messages.findLast(({ role }) => role === "assistant")?.content ?? null;
+    case "choices":
+      return row.choices[row.right] ?? null;
     case "text":
+    case "prompt":
       return null;
   }
 }

@@ -17,6 +17,8 @@ export type Row = {
   | { readonly form: "conversation"; readonly messages: readonly Message[] }
   | { readonly form: "alpaca"; readonly instruction: string; readonly input: string; readonly output: string }
   | { readonly form: "text"; readonly text: string }
+  | { readonly form: "prompt"; readonly prompt: string }
+  | { readonly form: "choices"; readonly prompt: string; readonly choices: readonly string[]; readonly right: number }
 );
 
 /** The fields that make a form; a row has a form when it has all of them. Other fields are the user's own and ignored. */
@@ -26,6 +28,7 @@ const FORMS = [
   ["conversations"],
   ["instruction", "output"],
   ["text"],
+  ["prompt", "choices", "answer"],
 ] as const satisfies readonly (readonly string[])[];
 
 const ACCEPTED = FORMS.map((fields) => fields.map((field) => `\`${field}\``).join(" + ")).join(", or ");
@@ -74,11 +77,16 @@ function readScoredText(row: Fields, field: string, origin: Origin, line: number
   return text;
 }
 
+export interface RowOptions {
+  /** Rows that have only a `prompt` are rows, too. Default false: the completion of most of them is missing by mistake. */
+  readonly promptOnly?: boolean;
+}
+
 /**
- * Finds a row's form and checks its fields.
+ * Finds a row's form and checks its fields. A prompt with `references` has the first of them as its completion. Choices beside a completion are the user's own field.
  * @throws InputError naming file and line: not an object, no form, two forms, a field of the wrong type, an empty completion
  */
-export function parseRow(value: unknown, origin: Origin, line: number): Row {
+export function parseRow(value: unknown, origin: Origin, line: number, { promptOnly = false }: RowOptions = {}): Row {
   if (!isRecord(value)) {
     throw rowError(
       "SAMPLES_BAD_LINE",
@@ -87,8 +95,20 @@ export function parseRow(value: unknown, origin: Origin, line: number): Row {
       `Expected an object with ${ACCEPTED} but received ${describe(value)}.`,
     );
   }
-  const forms = FORMS.filter((fields) => fields.every((field) => has(value, field)));
+  const forms = FORMS.filter((fields) => fields.every((field) => has(value, field))).filter(
+    ([, second], _, found) => second !== "choices" || found.length === 1,
+  );
   const form = forms[0];
+  const reference = form === undefined && has(value, "prompt") ? firstReference(value) : null;
+  if (reference !== null) {
+    const prompt = readText(value, "prompt", origin, line);
+    const base = { line, group: readGroup(value, origin, line), fields: value };
+    return { ...base, form: "completion", prompt, completion: reference };
+  }
+  if (form === undefined && promptOnly && has(value, "prompt")) {
+    const prompt = readScoredText(value, "prompt", origin, line);
+    return { line, group: readGroup(value, origin, line), fields: value, form: "prompt", prompt };
+  }
   if (form === undefined) {
     const found = Object.keys(value).map((key) => `\`${excerpt(key, 30)}\``);
     const listed = found.length === 0 ? "none" : found.slice(0, 10).join(", ") + (found.length > 10 ? ", ..." : "");
@@ -96,7 +116,7 @@ export function parseRow(value: unknown, origin: Origin, line: number): Row {
       "SAMPLES_UNKNOWN_FORM",
       origin,
       line,
-      `Expected a row with ${ACCEPTED} but received the fields ${listed}.`,
+      `Expected a row with ${ACCEPTED} but received the fields ${listed}.${has(value, "prompt") ? " Rows with only a `prompt` can be scored by `kl`." : ""}`,
       { details: { fields: Object.keys(value).slice(0, 100) } },
     );
   }
@@ -107,6 +127,7 @@ export function parseRow(value: unknown, origin: Origin, line: number): Row {
   const base = { line, group: readGroup(value, origin, line), fields: value };
   switch (form[0]) {
     case "prompt":
+      if (form[1] === "choices") return { ...base, ...readChoices(value, origin, line) };
       return {
         ...base,
         form: "completion",
@@ -127,4 +148,29 @@ export function parseRow(value: unknown, origin: Origin, line: number): Row {
     case "text":
       return { ...base, form: "text", text: readScoredText(value, "text", origin, line) };
   }
+}
+
+/** Of several right answers without a completion, the one that is scored; null where there is none. */
+function firstReference({ references }: Fields): string | null {
+  const first: unknown = Array.isArray(references) ? references[0] : references;
+  return typeof first === "string" && first.trim() !== "" ? first : null;
+}
+
+function readChoices(row: Fields, origin: Origin, line: number) {
+  const { choices, answer } = row;
+  const wrong = (message: string) => rowError("SAMPLES_BAD_CHOICES", origin, line, message);
+  const isTexts = Array.isArray(choices) && choices.every((choice) => typeof choice === "string" && choice !== "");
+  if (!isTexts || choices.length < 2) {
+    throw wrong("Expected at least two texts, none of them empty, for `choices`.");
+  }
+  const texts = choices as readonly string[];
+  if (new Set(texts).size < texts.length) throw wrong("Expected every text of `choices` once.");
+  const right = typeof answer === "string" ? texts.indexOf(answer) : answer;
+  if (typeof right === "number" && Number.isInteger(right) && right >= 0 && right < texts.length) {
+    return { form: "choices" as const, prompt: readText(row, "prompt", origin, line), choices: texts, right };
+  }
+  const received = typeof answer === "string" ? `"${excerpt(answer, 40)}"` : describe(answer);
+  throw wrong(
+    `Expected one of the \`choices\`, or its index from 0 to ${texts.length - 1}, for \`answer\` but received ${typeof answer === "number" ? answer : received}.`,
+  );
 }

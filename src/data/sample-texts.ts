@@ -30,7 +30,7 @@ export async function readSampleTexts(
   const file = await readRows(
     path,
     (value, line, origin) => {
-      if (wanted.has(line)) texts.set(line, textOf(parseRow(value, origin, line)));
+      if (wanted.has(line)) texts.set(line, textOf(parseRow(value, origin, line, { promptOnly: true })));
     },
     signal,
   );
@@ -48,8 +48,12 @@ function textOf(row: Row): SampleText {
       return cut(row.prompt, row.completion);
     case "alpaca":
       return cut([row.instruction, row.input].filter((part) => part !== "").join("\n"), row.output);
+    case "choices":
+      return cut(row.prompt, row.choices[row.right] ?? "");
     case "text":
       return cut("", row.text);
+    case "prompt":
+      return cut("", row.prompt);
     case "conversation":
       return cut(row.messages.slice(0, -1).map(spoken).join("\n"), spoken(row.messages.at(-1)));
   }

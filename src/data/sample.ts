@@ -13,6 +13,18 @@ export interface Sample {
   readonly line: number;
   /** What metrics of answers need; absent in samples made by hand. */
   readonly source?: SampleSource;
+  /** Of a row with choices: all of them; the sample itself is the right one. */
+  readonly choices?: SampleChoices;
+}
+
+/** The same prompt with each of its choices behind it. */
+export interface SampleChoices {
+  /** In the order of the row. */
+  readonly options: readonly Sample[];
+  /** Characters (code points) of each choice. */
+  readonly characters: readonly number[];
+  /** Index of the right one. */
+  readonly right: number;
 }
 
 export interface SampleSource {

@@ -105,6 +105,14 @@ export class Generator extends Owned {
     });
   }
 
+  /** Gives its memory back until it writes again; what was written stays for drafts. */
+  rest(): Promise<void> {
+    return this.enqueue(() => {
+      this.#runner.close();
+      return Promise.resolve();
+    });
+  }
+
   protected override release(): void {
     this.#runner.close();
   }

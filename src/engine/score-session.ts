@@ -133,6 +133,11 @@ export class ScoreSession extends Owned {
     return { ...done, nativeSeconds, copySeconds, replay, loss, noiseFloor, borders, notices };
   }
 
+  /** Share of all tokens that lie in these batches. */
+  shareOf(batches: readonly number[]): number {
+    return this.#packed.shareOf(batches);
+  }
+
   /** The cost of scoring `candidates`, by default on all batches, assuming that every layer border can be resumed at. */
   cost(
     candidates: readonly Candidate[],

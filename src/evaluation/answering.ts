@@ -1,66 +1,109 @@
 import type { ReferencedSample } from "../data/references.js";
-import type { Sample } from "../data/sample.js";
 import { CancelledError, InternalError } from "../errors.js";
-import type { NamedScales } from "../lora/candidate.js";
+import type { Candidate, NamedScales } from "../lora/candidate.js";
 import type { Metric } from "../metrics/metric.js";
 import { turned } from "../search/objective.js";
 import type { SearchScorer } from "../search/scorer.js";
+import type { WriteOptions } from "./answer-writer.js";
 
 /**
- * Writes the answer of one candidate to each sample's prompt, greedily: the text behind the tokens before the scored ones.
+ * Writes a candidate's answers to the samples of one batch, greedily.
  *
- * @returns one per sample, in their order; may be empty
+ * @returns one per sample of the batch, in its order; may be empty
  */
-export type WriteAnswers = (
-  candidate: NamedScales,
-  samples: readonly Sample[],
-  options: { readonly signal?: AbortSignal },
-) => Promise<readonly string[]>;
+export type WriteAnswers = (candidate: NamedScales, batch: number, options: WriteOptions) => Promise<readonly string[]>;
 
-export interface AnsweredModel {
-  /** L. */
-  readonly layers: number;
-  readonly coveredLayers: readonly number[];
+/** Answers of one candidate to some samples. */
+export interface WrittenAnswers {
+  readonly candidate: NamedScales;
+  /** Indices of the samples. */
+  readonly samples: readonly number[];
+  /** In their order. */
+  readonly answers: readonly string[];
+}
+
+export interface AnsweredModel extends Pick<SearchScorer, "layers" | "coveredLayers" | "units" | "batches"> {
   readonly samples: readonly ReferencedSample[];
   readonly metric: Metric;
   readonly write: WriteAnswers;
-  /** Called with what each candidate wrote, so that nothing is lost when a run ends early. */
-  readonly onAnswers?: (candidate: NamedScales, answers: readonly string[]) => void;
+  /** The order in which candidates answer a batch, look-alikes side by side: what one wrote is a draft for the next. Default: as asked. */
+  readonly order?: (candidates: readonly Candidate[], batch: number) => Promise<readonly Candidate[]>;
+  /** Passes that one candidate's answers to a batch take; default 1. */
+  readonly passes?: (batch: number) => number;
+  /** Called with what was written as soon as it is, so that nothing is lost when a run ends early. */
+  readonly onAnswers?: (written: WrittenAnswers) => void;
 }
 
 /**
  * Answers as a search sees them: the metric's per-sample scores as losses. With it any strategy, gate, verdict, choice and
  * control works on the metric; give the metric as the `objective`, and scores are told on their own scale.
  */
-export function answerScorer({ metric, samples, write, onAnswers, ...model }: AnsweredModel): SearchScorer {
-  const all = samples.map((_, index) => index);
+export function answerScorer(model: AnsweredModel): SearchScorer {
+  const { metric, samples, batches, write, onAnswers } = model;
+  const { order = asGiven, passes = () => 1 } = model;
+  const all = batches.map((_, batch) => batch);
+  const cost = (candidates: readonly unknown[], chosen: readonly number[] = all) =>
+    candidates.length * chosen.reduce((sum, batch) => sum + passes(batch), 0);
   return {
     layers: model.layers,
     coveredLayers: model.coveredLayers,
+    ...(model.units && { units: model.units }),
     groups: samples.map(({ group }) => group),
     // Answers weigh the same, however long their references are.
     tokens: new Int32Array(samples.length).fill(1),
-    batches: [all],
-    cost: (candidates) => candidates.length,
-    async score(candidates, { signal, onProgress }) {
-      const losses: Float64Array[] = [];
-      for (const candidate of candidates) {
-        if (signal?.aborted === true) throw new CancelledError();
-        const answers = await write(candidate, samples, signal ? { signal } : {});
-        if (answers.length !== samples.length) {
-          throw new InternalError(
-            "ANSWERS_SHAPE",
-            `Expected ${samples.length} answers of \`${candidate.id}\` but received ${answers.length}.`,
-          );
+    batches,
+    cost,
+    async score(candidates, { batches: chosen = all, signal, onProgress }) {
+      const total = cost(candidates, chosen);
+      let before = 0;
+      const losses = new Map(candidates.map(({ id }) => [id, new Float64Array(samples.length).fill(NaN)]));
+      for (const batch of chosen) {
+        const members = batches[batch] ?? [];
+        for (const candidate of await order(candidates, batch)) {
+          if (signal?.aborted === true) throw new CancelledError();
+          const answers = await write(candidate, batch, {
+            signal,
+            onAnswer: (done) => onProgress?.({ done: before + (passes(batch) * done) / members.length, total }),
+          });
+          requireAll(candidate, answers, members);
+          onAnswers?.({ candidate, samples: members, answers });
+          const column = losses.get(candidate.id);
+          for (const [place, sample] of members.entries()) {
+            if (column !== undefined) column[sample] = lossOf(metric, answers[place] ?? "", samples[sample]);
+          }
+          before += passes(batch);
+          onProgress?.({ done: before, total });
         }
-        onAnswers?.(candidate, answers);
-        const scores = samples.map(({ references, line, source }, index) =>
-          metric.perSample(answers[index] ?? "", references, { line, row: source.row }),
-        );
-        losses.push(turned(scores, metric));
-        onProgress?.({ done: losses.length, total: candidates.length });
       }
-      return losses;
+      return candidates.map(({ id }) => losses.get(id) ?? new Float64Array());
     },
   };
+}
+
+const asGiven: NonNullable<AnsweredModel["order"]> = (candidates) => Promise.resolve(candidates);
+
+/**
+ * Tries a metric on every sample's own first reference and on an empty answer: one that fails must not do so after hours.
+ *
+ * @throws InputError METRIC_FAILED, METRIC_VALUE naming the line
+ */
+export function requireMetric(metric: Metric, samples: readonly ReferencedSample[]): void {
+  for (const sample of samples) {
+    lossOf(metric, sample.references[0] ?? "", sample);
+    lossOf(metric, "", sample);
+  }
+}
+
+function lossOf(metric: Metric, answer: string, sample: ReferencedSample | undefined): number {
+  if (sample === undefined) throw new InternalError("ANSWERS_SHAPE", "There is no such sample.");
+  const { references, line, source } = sample;
+  return turned([metric.perSample(answer, references, { line, row: source.row })], metric)[0] ?? NaN;
+}
+
+function requireAll({ id }: NamedScales, answers: readonly string[], samples: readonly number[]): void {
+  if (answers.length === samples.length) return;
+  throw new InternalError(
+    "ANSWERS_SHAPE",
+    `Expected ${samples.length} answers of \`${id}\` but received ${answers.length}.`,
+  );
 }

@@ -5,7 +5,8 @@ import { adaptedLayers, type NamedScales } from "../lora/candidate.js";
 import type { Metric } from "../metrics/metric.js";
 import { packageVersion } from "../package-version.js";
 import { completeJudgeOptions } from "../search/judge-options.js";
-import { NLL } from "../search/objective.js";
+import { NLL, type Objective } from "../search/objective.js";
+import { CHOICE } from "./choosing.js";
 import { compare } from "./compare.js";
 import type { EvaluationResult } from "./result.js";
 import { scoreAnswers, type MetricColumns } from "./score-answers.js";
@@ -22,6 +23,8 @@ export interface Evaluation {
   readonly metrics: readonly Metric[];
   /** Per candidate: mean NLL per scored token of every sample; null where it is not asked for. */
   readonly losses: readonly Float64Array[] | null;
+  /** Per candidate: whether each sample's right choice is the likeliest (`choiceScores`); null where it is not asked for. */
+  readonly choices?: readonly Float64Array[] | null;
 }
 
 export interface EvaluateOptions {
@@ -44,20 +47,21 @@ export interface EvaluateOptions {
  *   metric that fails, and TOO_FEW_SAMPLES with fewer than 2 independent samples
  */
 export function evaluate(evaluation: Evaluation, options: EvaluateOptions = {}): EvaluationResult {
-  const { model, adapter, samples, candidates, answers, metrics, losses } = evaluation;
+  const { model, adapter, samples, candidates, answers, metrics, losses, choices = null } = evaluation;
   const { confidence, seed, chosenOn = null, notices = [], command = [] } = options;
   const settings = completeJudgeOptions({
     coveredLayers: [],
     ...(confidence !== undefined && { confidence }),
     ...(seed !== undefined && { seed }),
   });
-  if (metrics.length === 0 && losses === null) {
+  if (metrics.length === 0 && losses === null && choices === null) {
     throw new UsageError("METRICS_EMPTY", "Expected at least one metric but received none.");
   }
   requireShape(evaluation);
   const referenced = metrics.length === 0 ? null : withReferences(samples);
   const columns = [
-    ...(losses === null ? [] : [lossColumns(losses)]),
+    ...(losses === null ? [] : [columnsOf(NLL, losses)]),
+    ...(choices === null ? [] : [columnsOf(CHOICE, choices)]),
     ...metrics.map((metric) => scoreAnswers(metric, answers ?? [], referenced ?? [])),
   ];
   const groups = samples.samples.map(({ group }) => group);
@@ -95,15 +99,15 @@ export function evaluate(evaluation: Evaluation, options: EvaluateOptions = {}):
   };
 }
 
-function lossColumns(losses: readonly Float64Array[]): MetricColumns {
+function columnsOf(objective: Objective, scores: readonly Float64Array[]): MetricColumns {
   return {
-    ...NLL,
-    candidates: losses.map((perSample) => ({ perSample, corpus: null, corpusValues: null })),
+    ...objective,
+    candidates: scores.map((perSample) => ({ perSample, corpus: null, corpusValues: null })),
   };
 }
 
-function requireShape({ candidates, answers, losses, samples, metrics }: Evaluation): void {
-  const lists = [...(metrics.length > 0 ? [answers ?? []] : []), ...(losses === null ? [] : [losses])];
+function requireShape({ candidates, answers, losses, choices = null, samples, metrics }: Evaluation): void {
+  const lists = [...(metrics.length > 0 ? [answers ?? []] : []), losses, choices].filter((list) => list !== null);
   for (const list of lists) {
     if (list.length === candidates.length && list.every(({ length }) => length === samples.samples.length)) continue;
     throw new InternalError(

@@ -4,7 +4,7 @@ import type { Metric } from "./metric.js";
 export const exactMatch: Metric = {
   name: "exact",
   higherIsBetter: true,
-  unit: "of 1",
+  unit: "points of 1",
   perSample: (answer, references) => {
     const text = answer.trim();
     return references.some((reference) => reference.trim() === text) ? 1 : 0;

@@ -21,7 +21,7 @@ export function lastNumber(text: string): number | null {
 export const numericMatch: Metric = {
   name: "numeric",
   higherIsBetter: true,
-  unit: "of 1",
+  unit: "points of 1",
   perSample: (answer, references, { line }) => {
     const expected = references.map(lastNumber).filter((number) => number !== null);
     if (expected.length === 0) {

@@ -32,7 +32,7 @@ function commonLength(first: readonly string[], second: readonly string[]): numb
 export const rougeL: Metric = {
   name: "rouge-l",
   higherIsBetter: true,
-  unit: "of 1",
+  unit: "points of 1",
   perSample: (answer, references) => {
     const tokens = tokenize(answer);
     return bestOf(references, (reference) => {

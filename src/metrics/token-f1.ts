@@ -18,7 +18,7 @@ function tokenize(text: string): string[] {
 export const tokenF1: Metric = {
   name: "f1",
   higherIsBetter: true,
-  unit: "of 1",
+  unit: "points of 1",
   perSample: (answer, references) => {
     const tokens = tokenize(answer);
     const [counts = new Map<string, number>()] = countNgrams(tokens, 1, "");

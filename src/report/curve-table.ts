@@ -72,8 +72,17 @@ function totalWidth(widths: readonly number[]): number {
 
 /** The richest set of columns that fits; the last one is taken whether or not it fits. */
 function fitting(result: CalibrationResult, style: Style): readonly Column[] {
-  const { id, layers, nll, gain, gainBounds, retention, retentionBounds, verdict } = columnsOf(result, style);
+  const { id, layers, nll, gain, gainBounds, retention, retentionBounds, byLoss, verdict } = columnsOf(result, style);
+  const bothCurves = result.candidates.some((row) => row.nll?.retention != null)
+    ? [
+        [id, layers, nll, gainBounds, retentionBounds, byLoss, verdict],
+        [id, layers, nll, retentionBounds, byLoss, verdict],
+        [id, layers, retention, byLoss, verdict],
+        [id, retention, byLoss, verdict],
+      ]
+    : [];
   const sets: readonly (readonly Column[])[] = [
+    ...bothCurves,
     [id, layers, nll, gainBounds, retentionBounds, verdict],
     [id, layers, gainBounds, retentionBounds, verdict],
     [id, layers, retentionBounds, verdict],
@@ -121,6 +130,9 @@ function columnsOf(result: CalibrationResult, style: Style) {
       const { mean, low, high } = row.retention;
       return row === full ? percent(mean) : `${percent(mean)} (${percent(low)} to ${percent(high)})`;
     }),
+    byLoss: column("NLL kept %", "right", (row) =>
+      row.nll?.retention == null ? none : percent(row.nll.retention.mean),
+    ),
     verdict: column("verdict", "left", (row) =>
       row === full ? "reference" : row.droppedAfter === null ? row.verdict : `dropped (${row.droppedAfter})`,
     ),

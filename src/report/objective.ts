@@ -34,6 +34,12 @@ export function objectiveSentence(result: Judged): string | null {
       "full adapter is, and nothing can be better."
     );
   }
+  if (objective === "choice") {
+    return (
+      "Objective choice: 1 where the right one of a row's choices is the likeliest per character, else 0; nothing is " +
+      "written. The mean is the accuracy."
+    );
+  }
   const direction = objectiveScale?.higherIsBetter === false ? "lower" : "higher";
   return `Objective ${objective}: of the answers that each candidate writes, ${direction} is better, in ${unitOf(result)}.`;
 }

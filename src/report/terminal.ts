@@ -8,6 +8,7 @@ import { subsetLines } from "./subset-table.js";
 import { samplesLines } from "./samples-view.js";
 import { scalesStrip } from "./scales-strip.js";
 import { controlSentence, gateCauses, verdictSentence } from "./sentence.js";
+import { twoCurvesSentence } from "./two-curves.js";
 import { styleOf, tinted, wrapped, type RenderOptions, type Style } from "./text.js";
 
 /**
@@ -25,6 +26,7 @@ export function renderCalibration(result: CalibrationResult, options: RenderOpti
     scalesStrip(result, style),
     subsetLines(result, style, prose),
     prose(boundsSentence(result)),
+    prose(twoCurvesSentence(result) ?? ""),
     prose(verdictSentence(result)).map((line) => tinted(line, verdictTint(result), style)),
     gateLines(result, prose),
     prose(controlSentence(result) ?? ""),
@@ -88,6 +90,11 @@ function costSentence({ cost, engine, controls }: CalibrationResult): string {
   const { passes, naivePasses, seconds, tokensComputed, tokensShared } = cost;
   const times = passes > 0 ? ` (${(naivePasses / passes).toFixed(2)} times as many)` : "";
   const shared = tokensShared > 0 ? `, ${count(tokensShared)} more shared between samples` : "";
+  const { generation } = cost;
+  const written =
+    generation === undefined
+      ? ""
+      : ` Answers: ${count(generation.tokensWritten)} tokens written in ${plural(generation.steps, "step")}; ${count(generation.draftsAccepted)} of ${count(generation.draftsProposed)} drafts were right.`;
   const replay = {
     exact: "",
     close: ` On ${engine.backend}, resumed runs agree with plain ones to within ${controls.noiseFloor.toExponential(1)} nats per token.`,
@@ -95,7 +102,7 @@ function costSentence({ cost, engine, controls }: CalibrationResult): string {
   }[engine.replay];
   return (
     `Cost: ${passes.toFixed(1)} passes over the samples in ${duration(seconds)}; plain runs would be ` +
-    `${naivePasses.toFixed(1)}${times}. ${count(tokensComputed)} tokens computed${shared}.${replay}`
+    `${naivePasses.toFixed(1)}${times}. ${count(tokensComputed)} tokens computed${shared}.${written}${replay}`
   );
 }
 

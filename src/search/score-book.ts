@@ -59,9 +59,20 @@ export class ScoreBook {
     if (signal?.aborted === true) throw new CancelledError();
     if (this.#batchesScored > 0 && isSpent?.() === true) throw new BudgetSpent();
     const passes = this.scorer.cost(candidates, batches);
-    const columns = await this.scorer.score(candidates, { batches, ...(signal && { signal }) });
+    let told = 0;
+    const tell = (done: number) => {
+      onPasses?.(done - told);
+      told = done;
+    };
+    const columns = await this.scorer.score(candidates, {
+      batches,
+      ...(signal && { signal }),
+      onProgress: ({ done, total }) => {
+        tell((passes * Math.min(done, total)) / total);
+      },
+    });
     this.#batchesScored += 1;
-    onPasses?.(passes);
+    tell(passes);
     return columns;
   }
 

@@ -1,4 +1,4 @@
-import { readFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import type { EvaluationResult } from "../../src/evaluation/result.js";
@@ -24,6 +24,38 @@ describe("evaluate", () => {
     for (const { scores } of result.candidates) expect(scores[0]!.perSample).toHaveLength(10);
   });
 
+  it("by answers: each candidate writes greedily what its samples ask for, and how many were cut is said", async () => {
+    const metrics = ["--metric", "rouge-l,./long.mjs", "--json", "answers.json", "--candidates", "upto:11"];
+    await writeFile(join(folder.path, "long.mjs"), "export default (answer) => answer.length;");
+    const { code, stdout } = await evaluate(...FILES, ...metrics, "--answer-tokens", "12", "--stop", "known", "pies");
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/rouge-l \(points of 1\)[^]*\.\/long\.mjs/);
+    const result = JSON.parse(await readFile(join(folder.path, "answers.json"), "utf8")) as EvaluationResult;
+    const [, full, cut] = result.candidates;
+    expect(full!.answers).toHaveLength(10);
+    expect(new Set(full!.answers).size).toBe(10);
+    for (const text of [...full!.answers!, ...cut!.answers!]) expect(text).not.toMatch(/known|pies/);
+    expect(full!.scores[1]!.perSample).toEqual(full!.answers!.map((text) => text.length));
+    expect(full!.scores[0]!.vsBase!.gain.low).toBeGreaterThan(0);
+    expect(result.data.notices.join()).toMatch(/\d+ of 30 answers did not end within 12 tokens/);
+    const alone = await evaluate(
+      ...FILES,
+      ...metrics.slice(0, 4),
+      "--force",
+      "--no-drafts",
+      "--sequences",
+      "1",
+      "--answer-tokens",
+      "12",
+      "--stop",
+      "known",
+      "pies",
+    );
+    expect(alone.code).toBe(0);
+    const again = JSON.parse(await readFile(join(folder.path, "answers.json"), "utf8")) as EvaluationResult;
+    expect(again.candidates[1]!.answers).toEqual(full!.answers);
+  });
+
   it("--from: the chosen candidate, with a warning where samples were used for choosing", async () => {
     await run(["calibrate", ...FILES, "--margin", "0.2", "--json", "chosen.json"], { cwd: folder.path });
     const { code, stderr, stdout } = await evaluate(...FILES, "--from", "chosen.json");
@@ -35,8 +67,10 @@ describe("evaluate", () => {
   });
 
   it.each([
-    [["--metric", "rouge"], 2, "Expected one of nll, exact, numeric, f1, rouge-l, bleu, chrf"],
-    [["--candidates", "upto:99"], 2, "with layers from 0 to 11"],
+    [["--metric", "rouge"], 2, "Expected one of nll, choice, exact, numeric, f1, rouge-l, bleu, chrf"],
+    [["--candidates", "upto:99"], 2, "there are the layers 0 to 11"],
+    [["--metric", "exact", "--stop", ""], 2, "texts that are not empty"],
+    [["--metric", "exact", "--answer-tokens", "0"], 2, "an integer from 1"],
     [["--from", "none.json"], 3, "none.json cannot be read"],
     [["--from", DEMO.samples], 3, "cannot be read"],
   ])("%j: exit %i, nothing on stdout", async (flags, exitCode, message) => {

@@ -1,7 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { readSamples } from "../../src/data/read-samples.js";
 import { withReferences } from "../../src/data/references.js";
-import { answerScorer } from "../../src/evaluation/answering.js";
+import { answerBatches } from "../../src/calibration/packing.js";
+import { answerScorer, requireMetric, type AnsweredModel } from "../../src/evaluation/answering.js";
 import { evaluate, type Evaluation } from "../../src/evaluation/evaluate.js";
 import { sharedLines } from "../../src/evaluation/from-result.js";
 import { loadMetric } from "../../src/evaluation/load-metric.js";
@@ -11,7 +12,7 @@ import { exactMatch } from "../../src/metrics/exact-match.js";
 import { rougeL } from "../../src/metrics/rouge-l.js";
 import { userMetric } from "../../src/metrics/user-metric.js";
 import { renderEvaluation } from "../../src/report/evaluation.js";
-import { search } from "../../src/search/search.js";
+import { search, type SearchProgress } from "../../src/search/search.js";
 import { failure, useFolder } from "../support/data-files.js";
 import { TestTokenizer } from "../support/data-tokenizer.js";
 import { expectError } from "../support/expect-error.js";
@@ -129,7 +130,9 @@ describe("an evaluation of answers", () => {
 
   test("the terminal view: a table per metric, every width, the winner marked, no foreign control characters", () => {
     const page = renderEvaluation(result, { width: 120 });
-    expect(page).toMatch(/rouge-l \(of 1\)\ncandidate +layers +mean +gain vs full +won\/lost\/tied +gain vs base/);
+    expect(page).toMatch(
+      /rouge-l \(points of 1\)\ncandidate +layers +mean +gain vs full +won\/lost\/tied +gain vs base/,
+    );
     expect(page).toMatch(/upto:3 +3 +0\.8750 +\+0\.0625 ±0\.\d{4}\* +20\/0\/20 /);
     expect(page).toMatch(/bleu \(points of 100\)\ncandidate +layers +mean +set +set vs full/);
     expect(page).toContain("Better is: rouge-l higher, bleu higher, exact higher.");
@@ -165,26 +168,41 @@ describe("candidates by name", () => {
     ]);
   });
 
+  test("a semicolon parts lists, and what computes the same has one name", () => {
+    expect(scales("base; 0-1,3 ;without:3;attention:0=0")).toEqual([
+      ["upto:0", "0,0,0,0,0,0"],
+      ["upto:4", "1,1,1,1,1,1"],
+      ["without:2", "1,1,1,0,1,1"],
+      ["upto:3", "1,1,1,1,0,0"],
+      ["without:attention:0", "1,0,1,1,1,1"],
+    ]);
+    const [, , part] = namedCandidates("without:attention:1", 4);
+    expect(part).toMatchObject({ layerScales: [1, 0, 1, 1], feedForwardScales: [1, 1, 1, 1] });
+  });
+
   test.each([
-    "upto:5",
-    "upto:1-2",
-    "from:4",
-    "window:2-1",
-    "window:1",
-    "without:4",
-    "without:",
-    "scale:",
-    "scale:1*2",
-    "up",
-    "",
-  ])("%j is refused", (name) => {
-    const error = expectError(() => namedCandidates(name, 4), "CANDIDATE_NAME", /layers from 0 to 3/);
-    expect(error.details["candidate"]).toBe(name);
+    ["upto:5", "RANGE"],
+    ["from:4", "RANGE"],
+    ["without:4", "RANGE"],
+    ["upto:1-2", "SYNTAX"],
+    ["without:", "SYNTAX"],
+    ["scale:", "NUMBER"],
+    ["full,,base", "SYNTAX"],
+    ["up", "NAME"],
+    ["", "EMPTY"],
+    ["full;", "EMPTY"],
+  ])("%j is refused: SCALES_%s", (name, code) => {
+    expectError(() => namedCandidates(name, 4), `SCALES_${code}`, /`--candidates`/);
   });
 
   test("a result file's own candidates come first", () => {
     const known = [{ id: "mine", layerScales: [1, 0, 1, 0], inputScale: 1, outputScale: 0 }];
-    expect(namedCandidates("mine", 4, known)[2]).toEqual(known[0]);
+    expect(namedCandidates("full,mine", 4, known)[2]).toEqual(known[0]);
+    expect(
+      namedCandidates("upto:1,mine,from:3", 4, known)
+        .map(({ id }) => id)
+        .slice(2),
+    ).toEqual(["upto:1", "mine", "from:3"]);
   });
 });
 
@@ -213,49 +231,110 @@ describe("metrics by name", () => {
 
   test("an unknown name lists those there are; a broken module says what is wrong with it", async () => {
     expect(await failure(loadMetric("rouge"))).toMatchObject({ code: "METRIC_NAME", exitCode: 2 });
-    expect((await failure(loadMetric("rouge"))).message).toContain("nll, exact, numeric, f1, rouge-l, bleu, chrf");
+    expect((await failure(loadMetric("rouge"))).message).toContain(
+      "nll, choice, exact, numeric, f1, rouge-l, bleu, chrf",
+    );
     const broken = await folder.write("broken.mjs", "export default (");
     expect(await failure(loadMetric(broken))).toMatchObject({ code: "METRIC_MODULE", exitCode: 2 });
     expect((await failure(loadMetric("./none.mjs"))).message).toMatch(/none\.mjs cannot be loaded/);
   });
 });
 
-test("a search on answers: the metric's own scale, and its choice", async () => {
-  const written: string[] = [];
-  const scorer = answerScorer({
-    layers: LAYERS,
-    coveredLayers: [0, 1, 2, 3],
-    samples: withReferences(samples),
-    metric: rougeL,
-    write: ({ id, layerScales }) =>
-      Promise.resolve(
-        id.startsWith("scale:")
-          ? samples.samples.map((_, it) => damaged(it, layerScales[0]! === 1.1 ? 3 : 4))
-          : answersOf(id),
-      ),
-    onAnswers: ({ id }) => written.push(id),
+/** Answers of the table above; a global scale writes worse ones. */
+const write: AnsweredModel["write"] = ({ id, layerScales }, batch) =>
+  Promise.resolve(
+    BATCHES[batch]!.map((sample) =>
+      id.startsWith("scale:") ? damaged(sample, layerScales[0]! === 1.1 ? 3 : 4) : answersOf(id)[sample]!,
+    ),
+  );
+const BATCHES = answerBatches(COUNT, 0);
+const answered = (changes: Partial<AnsweredModel> = {}) =>
+  answerScorer({
+    ...{ layers: LAYERS, coveredLayers: [0, 1, 2, 3], batches: BATCHES },
+    ...{ samples: withReferences(samples), metric: rougeL, write },
+    ...changes,
   });
-  const { candidates: judged, selected, gate } = await search(scorer, { objective: rougeL });
-  expect(gate.passed).toBe(true);
-  const of = (id: string) => judged.find((it) => it.id === id)!;
-  expect(of("upto:4").mean).toBeCloseTo((7 / 8 + 6 / 8) / 2, 9);
-  expect(of("upto:3").verdict).toBe("better");
-  expect(of("upto:3").retention?.mean).toBeCloseTo((0.875 - 0.25) / (0.8125 - 0.25), 9);
-  expect(of("upto:1").verdict).toBe("worse");
-  // `upto:2` writes what the full adapter writes, letter by letter: nothing is lost, with fewer layers than `upto:3`.
-  expect(of("upto:2")).toMatchObject({ gainVsFull: { mean: 0 }, verdict: "not-worse" });
-  expect(selected?.candidate.id).toBe("upto:2");
-  expect(written.slice(0, 5)).toEqual(["upto:0", "upto:1", "upto:2", "upto:3", "upto:4"]);
-  expect(written).toHaveLength(10);
-});
 
-test("a writer that leaves answers out is a bug, not an empty answer", async () => {
-  const scorer = answerScorer({
-    layers: LAYERS,
-    coveredLayers: [0, 1, 2, 3],
-    samples: withReferences(samples),
-    metric: rougeL,
-    write: () => Promise.resolve(["one"]),
+describe("a search on answers", () => {
+  test("the metric's own scale, its choice, and progress in the unit of the cost", async () => {
+    const written: string[] = [];
+    const scorer = answered({ onAnswers: ({ candidate: { id } }) => written.push(id) });
+    const progress: SearchProgress[] = [];
+    const onProgress = (step: SearchProgress) => progress.push(step);
+    const { candidates: judged, selected, gate } = await search(scorer, { objective: rougeL, onProgress });
+    expect(gate.passed).toBe(true);
+    const of = (id: string) => judged.find((it) => it.id === id)!;
+    expect(of("upto:4").mean).toBeCloseTo((7 / 8 + 6 / 8) / 2, 9);
+    expect(of("upto:3").verdict).toBe("better");
+    expect(of("upto:3").retention?.mean).toBeCloseTo((0.875 - 0.25) / (0.8125 - 0.25), 9);
+    expect(of("upto:1").verdict).toBe("worse");
+    // `upto:2` writes what the full adapter writes, letter by letter: nothing is lost, with fewer layers than `upto:3`.
+    expect(of("upto:2")).toMatchObject({ gainVsFull: { mean: 0 }, verdict: "not-worse" });
+    expect(selected?.candidate.id).toBe("upto:2");
+    expect(written.slice(0, 5)).toEqual(["upto:0", "upto:1", "upto:2", "upto:3", "upto:4"]);
+    expect(written).toHaveLength(10 * BATCHES.length);
+    expect(progress.findLast(({ stage }) => stage === "boundary")).toEqual({ stage: "boundary", done: 25, total: 25 });
   });
-  expect(await failure(search(scorer))).toMatchObject({ code: "ANSWERS_SHAPE" });
+
+  test("a race looks after every few samples and drops by answers alone, whatever the order", async () => {
+    const written: string[] = [];
+    const reversed = answered({
+      order: (candidates) => Promise.resolve([...candidates].reverse()),
+      onAnswers: ({ candidate: { id } }) => written.push(id),
+    });
+    const racing = { objective: rougeL, strategy: "race" } as const;
+    const { candidates: judged, selected } = await search(reversed, racing);
+    expect(written.slice(0, 5)).toEqual(["upto:4", "upto:3", "upto:2", "upto:1", "upto:0"]);
+    const dropped = judged.filter(({ droppedAfter }) => droppedAfter !== null);
+    expect(dropped.map(({ id }) => id)).toContain("upto:1");
+    for (const { droppedAfter } of dropped) expect(droppedAfter! % 8).toBe(0);
+    expect(selected?.candidate.id).toBe("upto:2");
+    const forward = await search(answered(), racing);
+    expect(forward.candidates).toEqual(judged);
+  });
+
+  test("batches are a few samples in random order, each once, and of each fold its share", () => {
+    expect(BATCHES.map(({ length }) => length)).toEqual([8, 8, 8, 8, 8]);
+    expect(BATCHES.flat().sort((a, b) => a - b)).toEqual(Array.from({ length: COUNT }, (_, sample) => sample));
+    expect(BATCHES[0]).not.toEqual([0, 1, 2, 3, 4, 5, 6, 7]);
+    expect(answerBatches(COUNT, 0)).toEqual(BATCHES);
+    expect(answerBatches(COUNT, 1)).not.toEqual(BATCHES);
+    expect(answerBatches(9, 0).map(({ length }) => length)).toEqual([5, 4]);
+    const folds = Int32Array.from({ length: COUNT }, (_, sample) => sample % 2);
+    const parted = answerBatches(COUNT, 0, folds).map((batch) => new Set(batch.map((sample) => folds[sample])));
+    expect(parted.every((fold) => fold.size === 1)).toBe(true);
+    expect(new Set(parted.slice(0, 2).flatMap((fold) => [...fold])).size).toBe(2);
+  });
+
+  test("a writer that leaves answers out is a bug, not an empty answer", async () => {
+    const scorer = answered({ write: () => Promise.resolve(["one"]) });
+    expect(await failure(search(scorer))).toMatchObject({ code: "ANSWERS_SHAPE" });
+    const silent = answered({ write: (_, batch) => Promise.resolve(BATCHES[batch]!.map(() => "")) });
+    const { gate } = await search(silent, { objective: rougeL });
+    expect(gate).toMatchObject({ passed: false, failure: "no-gain", gain: { mean: 0 } });
+  });
+
+  test("a user's metric that fails does so before anything is written", () => {
+    const referenced = withReferences(samples);
+    const refused = (score: (answer: string) => unknown, code: string, message: RegExp) => {
+      expectError(
+        () => {
+          requireMetric(userMetric(score, "mine"), referenced);
+        },
+        code,
+        message,
+      );
+    };
+    refused(
+      () => {
+        throw new Error("no such word");
+      },
+      "METRIC_FAILED",
+      /mine failed on line 1: no such word/,
+    );
+    refused(() => "0.5", "METRIC_VALUE", /the text "0.5"/);
+    refused(() => NaN, "METRIC_VALUE", /NaN/);
+    refused((answer) => (answer === "" ? undefined : 1), "METRIC_VALUE", /undefined/);
+    requireMetric(rougeL, referenced);
+  });
 });

@@ -3,14 +3,13 @@ import { Option, type Command } from "commander";
 import { calibrate, type CalibrationProgress } from "../../calibration/calibrate.js";
 import { plan, type CalibrationPlan } from "../../calibration/plan.js";
 import { writeVerified } from "../../calibration/write-verified.js";
-import type { ReadSamplesOptions } from "../../data/options.js";
 import { readSamples } from "../../data/read-samples.js";
 import type { SampleSet } from "../../data/sample.js";
 import { renderSample } from "../../data/show-sample.js";
 import type { Adapter } from "../../engine/adapter.js";
 import { loadModel } from "../../engine/model.js";
-import type { ScoreObjective } from "../../engine/session-types.js";
 import { InputError, LoraBoundaryError, UsageError } from "../../errors.js";
+import { loadObjective } from "../../evaluation/load-metric.js";
 import { requireTarget } from "../../gguf/target-file.js";
 import { renderPlan, type PlanView } from "../../report/plan.js";
 import { renderShownSample } from "../../report/shown-sample.js";
@@ -20,6 +19,7 @@ import type { CalibrationResult } from "../../result.js";
 import { FAMILIES, type Family } from "../../lora/candidate.js";
 import { CONTROL_SCALES } from "../../search/families.js";
 import type { Strategy } from "../../search/race.js";
+import { addAnswerOptions, answerOptions, type AnswerFlags } from "../answer-options.js";
 import type { CommandContext } from "../context.js";
 import { downloading } from "../downloading.js";
 import { examples } from "../help.js";
@@ -27,19 +27,19 @@ import { deliver, jsonOption, requireJsonTarget, type JsonRequest } from "../jso
 import { addMachineOptions, deviceOptions, sessionOptions, type MachineFlags } from "../machine-options.js";
 import { decimal, duration, integer } from "../numbers.js";
 import { pageOption, requirePageTarget, writePage, type PageRequest } from "../page-output.js";
-import { chatTemplate, templateVariables } from "../template-flags.js";
+import { addSampleOptions, readingOptions, type SampleFlags } from "../sample-options.js";
 
-interface CalibrateFlags extends MachineFlags {
+interface CalibrateFlags extends MachineFlags, SampleFlags, AnswerFlags {
   readonly output?: string;
   readonly json?: string;
   readonly report?: string;
   readonly force?: boolean;
-  readonly objective: ScoreObjective;
+  readonly objective: string;
+  readonly keepAnswers?: true;
   readonly inSample?: true;
   readonly goal: "economy" | "quality";
   readonly margin: number;
   readonly confidence: number;
-  readonly seed: number;
   readonly families: readonly Family[];
   readonly strategy?: Strategy;
   readonly per: "layer" | "module";
@@ -49,14 +49,6 @@ interface CalibrateFlags extends MachineFlags {
   readonly tokenWeighted?: true;
   readonly dryRun?: true;
   readonly showSample?: number;
-  readonly limit?: number;
-  readonly maxTokens?: number;
-  readonly score: "last" | "all";
-  readonly eos?: true;
-  readonly chatTemplate?: string;
-  readonly templateVars?: string;
-  readonly templateDate?: string;
-  readonly promptTemplate?: string;
   readonly hash: "auto" | "full";
 }
 
@@ -98,13 +90,12 @@ export function configure(command: Command): void {
         .choices(["economy", "quality"])
         .default("economy"),
     )
-    .addOption(
-      new Option(
-        "--objective <objective>",
-        "nll: how well the samples are predicted; kl: how much like the full adapter, which needs no right answers",
-      )
-        .choices(["nll", "kl"])
-        .default("nll"),
+    .option(
+      "--objective <objective>",
+      "nll: how well the samples are predicted; kl: how much like the full adapter, which needs no right answers; " +
+        "choice: the right one of a row's choices; exact, numeric, f1, rouge-l, bleu, chrf or a module such as " +
+        "./mine.mjs: how good the answers are that are written",
+      "nll",
     )
     .option("--in-sample", "the adapter was trained on these samples: say so, and call nothing better")
     .option("--margin <share>", "share of the adapter's gain that may be lost", decimal, 0.02)
@@ -132,21 +123,9 @@ export function configure(command: Command): void {
     )
     .option("--controls", `score the whole adapter at ${CONTROL_SCALES.join(", ")} as well, not only when needed`)
     .option("--token-weighted", "let samples count by their scored tokens, not all the same")
-    .option("--dry-run", "print cost, memory and what the samples can show, then stop")
-    .optionsGroup("Samples:")
-    .option("--show-sample <n>", "print sample n as the model sees it, then stop", integer)
-    .option("--limit <n>", "use n samples, picked at random by --seed", integer)
-    .option("--max-tokens <n>", "leave out longer samples (default: the model's context)", integer)
-    .addOption(
-      new Option("--score <turns>", "of conversations: the last assistant turn, or all")
-        .choices(["last", "all"])
-        .default("last"),
-    )
-    .option("--eos", "append and score the end-of-sequence token, where no chat template does")
-    .option("--chat-template <file|name>", "instead of the model's own")
-    .option("--template-vars <json>", "variables for the chat template")
-    .option("--template-date <date>", "today's date for the chat template, YYYY-MM-DD (fixed by default)")
-    .option("--prompt-template <text|alpaca>", "for instruction + output, with {instruction} and {input}");
+    .option("--dry-run", "print cost, memory and what the samples can show, then stop");
+  addSampleOptions(command).option("--show-sample <n>", "print sample n as the model sees it, then stop", integer);
+  addAnswerOptions(command).option("--keep-answers", "put every answer into the JSON result, which makes it large");
   addMachineOptions(command)
     .addOption(
       new Option("--hash <mode>", "of the base model; auto: header and sampled blocks; full: every byte")
@@ -169,6 +148,8 @@ export async function run(args: readonly string[], flags: CalibrateFlags, contex
   await requireJsonTarget(json);
   const page: PageRequest = { target: flags.report, inputs: json.inputs, force };
   await requirePageTarget(page);
+  // What is mistyped must not wait for a model to load.
+  const objective = await loadObjective(flags.objective);
   const reading = await readingOptions(flags, context.signal);
 
   const { signal, progress } = context;
@@ -181,7 +162,7 @@ export async function run(args: readonly string[], flags: CalibrateFlags, contex
     },
   });
   if (model.placement.notice !== null) context.stderr(model.placement.notice);
-  const samples = await readSamples(samplesPath, model, reading);
+  const samples = await readSamples(samplesPath, model, { ...reading, promptOnly: flags.objective === "kl" });
   // Before hours are spent on a wrong template, not after.
   for (const notice of samples.notices) context.stderr(`Notice: ${printable(notice)}`);
   if (flags.showSample !== undefined) {
@@ -192,7 +173,7 @@ export async function run(args: readonly string[], flags: CalibrateFlags, contex
     ...{ signal, per: flags.per },
     onDownload: downloading(context).onProgress,
   });
-  const options = searchOptions(flags);
+  const options = { ...searchOptions(flags), objective, answers: answerOptions(flags) };
   if (flags.dryRun === true) {
     const estimate = await plan(adapter, samples, { ...options, signal });
     progress.done();
@@ -210,6 +191,7 @@ export async function run(args: readonly string[], flags: CalibrateFlags, contex
       tokenWeighted: flags.tokenWeighted ?? false,
       force,
       hash: flags.hash,
+      keepAnswers: flags.keepAnswers ?? false,
       command: ["lora-boundary", ...context.argv],
       signal,
       onPlan: (estimate) => {
@@ -270,20 +252,11 @@ async function requireOutput(output: string, { json, force = false }: CalibrateF
   await requireTarget(output, inputs, { force });
 }
 
-async function readingOptions(flags: CalibrateFlags, signal: AbortSignal): Promise<ReadSamplesOptions> {
-  const { limit, seed, maxTokens, score, eos, templateDate, promptTemplate } = flags;
-  return {
-    ...{ limit, seed, maxTokens, score, eos, templateDate, promptTemplate, signal },
-    chatTemplate: await chatTemplate(flags.chatTemplate),
-    templateVariables: templateVariables(flags.templateVars),
-  };
-}
-
 function searchOptions(flags: CalibrateFlags) {
-  const { objective, controls, margin, confidence, seed, strategy, budget, holdout } = flags;
+  const { controls, margin, confidence, seed, strategy, budget, holdout } = flags;
   const families = controls === true ? [...new Set([...flags.families, "scale" as const])] : flags.families;
   return {
-    ...{ objective, families, margin, confidence, seed },
+    ...{ families, margin, confidence, seed },
     ...sessionOptions(flags),
     ...(strategy && { strategy }),
     ...(budget !== undefined && { budget }),
@@ -306,6 +279,7 @@ function planView({ memory, ...estimate }: CalibrationPlan): PlanView {
 const STAGES: Readonly<Record<CalibrationProgress["stage"], string>> = {
   hash: "Hashing the model",
   plan: "Measuring the speed",
+  nll: "Looking first by NLL",
   boundary: "Scoring candidates",
   refine: "Looking closer at the best",
   subset: "Searching subsets",

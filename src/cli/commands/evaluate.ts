@@ -1,38 +1,40 @@
-import { Option, type Command } from "commander";
+import type { Command } from "commander";
+import { withChoices } from "../../data/choices.js";
 import { readSamples } from "../../data/read-samples.js";
 import { withReferences } from "../../data/references.js";
-import type { SampleSet } from "../../data/sample.js";
+import type { Sample, SampleSet } from "../../data/sample.js";
 import type { Adapter } from "../../engine/adapter.js";
-import { GPU_CHOICES, type Gpu } from "../../engine/devices.js";
 import { loadModel } from "../../engine/model.js";
-import { BackendError, InputError } from "../../errors.js";
-import type { WriteAnswers } from "../../evaluation/answering.js";
+import { InputError } from "../../errors.js";
+import { AnswerWriter, cutNotice } from "../../evaluation/answer-writer.js";
+import { requireMetric } from "../../evaluation/answering.js";
+import { allChoices, choiceScores } from "../../evaluation/choosing.js";
 import { evaluate } from "../../evaluation/evaluate.js";
 import { readCalibration, sharedLines } from "../../evaluation/from-result.js";
-import { loadMetric, NLL_METRIC } from "../../evaluation/load-metric.js";
+import { CHOICE_METRIC, loadMetric, NLL_METRIC } from "../../evaluation/load-metric.js";
 import { knownCandidates, namedCandidates } from "../../evaluation/name-candidates.js";
 import type { CalibrationChoice } from "../../evaluation/result.js";
 import type { NamedScales } from "../../lora/candidate.js";
 import { chosenOnSentence, renderEvaluation } from "../../report/evaluation.js";
 import { printable } from "../../report/text.js";
+import { addAnswerOptions, answerOptions, type AnswerFlags } from "../answer-options.js";
 import type { CommandContext } from "../context.js";
 import { examples } from "../help.js";
 import { deliver, jsonOption, requireJsonTarget } from "../json-output.js";
+import { addMachineOptions, deviceOptions, sessionOptions, type MachineFlags } from "../machine-options.js";
 import { decimal, integer } from "../numbers.js";
 import { addSampleOptions, readingOptions, type SampleFlags } from "../sample-options.js";
 
-interface EvaluateFlags extends SampleFlags {
+/** Metrics that need no answers. */
+const BY_LOSS = [NLL_METRIC, CHOICE_METRIC];
+
+interface EvaluateFlags extends SampleFlags, AnswerFlags, MachineFlags {
   readonly candidates?: string;
   readonly from?: string;
   readonly metric: string;
   readonly confidence: number;
   readonly json?: string;
   readonly force?: true;
-  readonly gpu: Gpu;
-  readonly gpuLayers?: number;
-  readonly device?: readonly string[];
-  readonly threads?: number;
-  readonly batchTokens: number;
 }
 
 const EXAMPLES = examples(
@@ -57,38 +59,15 @@ export function configure(command: Command): void {
     .option("--from <file>", "take the chosen candidate, and others by name, from a result of calibrate --json")
     .option(
       "--metric <names>",
-      "nll, exact, numeric, f1, rouge-l, bleu, chrf, or a module such as ./mine.mjs",
+      "nll, choice, exact, numeric, f1, rouge-l, bleu, chrf, or a module such as ./mine.mjs",
       NLL_METRIC,
     )
     .option("--confidence <level>", "of all bounds together", decimal, 0.95)
     .option("--seed <n>", "of everything random", integer, 0)
     .addOption(jsonOption())
     .option("--force", "write over an existing result file");
-  addSampleOptions(command)
-    .optionsGroup("Machine:")
-    .addOption(
-      new Option("--gpu <backend>", "where to compute; auto takes the first that works, a name never falls back")
-        .choices(GPU_CHOICES)
-        .default("none"),
-    )
-    .option("--gpu-layers <n>", "layers to compute on the GPU (default: all)", integer)
-    .option("--device <names...>", "GPUs by the names that doctor lists (default: all of the backend)")
-    .option("--threads <n>", "processor threads", integer)
-    .option("--batch-tokens <n>", "tokens computed at once", integer, 512)
-    .addHelpText("after", EXAMPLES);
-}
-
-/**
- * WIRING: the one place where generation comes in. Return what `adapter.generate` writes behind each sample's prompt, the
- * tokens before its first scored one.
- *
- * @throws BackendError NO_GENERATION: this version computes losses only
- */
-function answersBy(adapter: Adapter): WriteAnswers {
-  throw new BackendError(
-    "NO_GENERATION",
-    `This version cannot write answers with ${adapter.path}, so only \`--metric nll\` can be evaluated.`,
-  );
+  addAnswerOptions(addSampleOptions(command));
+  addMachineOptions(command).addHelpText("after", EXAMPLES);
 }
 
 export async function run(args: readonly string[], flags: EvaluateFlags, context: CommandContext): Promise<number> {
@@ -99,21 +78,26 @@ export async function run(args: readonly string[], flags: EvaluateFlags, context
   await requireJsonTarget(json);
   // What is mistyped must not wait for a model to load.
   const names = flags.metric.split(",").map((name) => name.trim());
-  const metrics = await Promise.all(names.filter((name) => name !== NLL_METRIC).map(loadMetric));
+  const metrics = await Promise.all(names.filter((name) => !BY_LOSS.includes(name)).map((name) => loadMetric(name)));
   const choice = flags.from === undefined ? null : await readCalibration(flags.from);
   const reading = await readingOptions(flags, signal);
 
   await using model = await loadModel(base, {
-    ...{ gpu: flags.gpu, gpuLayers: flags.gpuLayers, devices: flags.device, signal },
+    ...deviceOptions(flags),
+    signal,
     onProgress: (share) => {
       progress.update({ label: "Loading the model", done: share, total: 1, secondsLeft: null });
     },
   });
+  if (model.placement.notice !== null) context.stderr(model.placement.notice);
   const candidates = candidatesOf(flags, choice, model.layers);
   const samples = await readSamples(samplesPath, model, reading);
   for (const notice of samples.notices) context.stderr(`Notice: ${printable(notice)}`);
   // A row without references is told before anything is written, not after.
-  if (metrics.length > 0) withReferences(samples);
+  if (metrics.length > 0) {
+    const referenced = withReferences(samples);
+    for (const metric of metrics) requireMetric(metric, referenced);
+  }
   const chosenOn =
     choice === null || flags.from === undefined
       ? null
@@ -122,16 +106,28 @@ export async function run(args: readonly string[], flags: EvaluateFlags, context
   if (warning !== "") context.stderr(printable(warning));
 
   await using adapter = await model.loadAdapter(source, { signal });
-  const losses = names.includes(NLL_METRIC) ? await lossesOf(adapter, samples, candidates, flags, context) : null;
-  const answers = metrics.length > 0 ? await answersOf(adapter, samples, candidates, context) : null;
+  const choosing = names.includes(CHOICE_METRIC) ? withChoices(samples) : null;
+  const losses = names.includes(NLL_METRIC)
+    ? await lossesOf(adapter, samples.samples, candidates, flags, context)
+    : null;
+  const choices =
+    choosing === null
+      ? null
+      : (await lossesOf(adapter, allChoices(choosing), candidates, flags, context)).map((column) =>
+          choiceScores(choosing, column),
+        );
+  const written = metrics.length > 0 ? await answersOf(adapter, samples, candidates, flags, context) : null;
   progress.done();
   const result = evaluate(
     {
       model: { path: model.path },
       adapter: { path: adapter.path, coveredLayers: adapter.file.layers },
-      ...{ samples, candidates, answers, metrics, losses },
+      ...{ samples, candidates, metrics, losses, choices, answers: written?.answers ?? null },
     },
-    { confidence: flags.confidence, seed: flags.seed, chosenOn, command: ["lora-boundary", ...context.argv] },
+    {
+      ...{ confidence: flags.confidence, seed: flags.seed, chosenOn, notices: written?.notices ?? [] },
+      command: ["lora-boundary", ...context.argv],
+    },
   );
   await deliver(result, () => renderEvaluation(result, context.style), json, context);
   return 0;
@@ -155,15 +151,16 @@ function candidatesOf(
 
 async function lossesOf(
   adapter: Adapter,
-  { samples }: SampleSet,
+  samples: readonly Sample[],
   candidates: readonly NamedScales[],
-  { threads, batchTokens }: EvaluateFlags,
+  flags: EvaluateFlags,
   { signal, progress }: CommandContext,
 ): Promise<readonly Float64Array[]> {
   // Scoring reads the strengths alone: the family is a candidate's place in a search, and here is none.
   const vectors = candidates.map((candidate) => ({ ...candidate, family: "boundary" as const }));
   return adapter.score(samples, vectors, {
-    ...{ threads, batchTokens, signal },
+    ...sessionOptions(flags),
+    signal,
     onProgress: ({ done, total }) => {
       progress.update({ label: "Scoring", done, total, secondsLeft: null });
     },
@@ -172,15 +169,21 @@ async function lossesOf(
 
 async function answersOf(
   adapter: Adapter,
-  { samples }: SampleSet,
+  set: SampleSet,
   candidates: readonly NamedScales[],
+  flags: EvaluateFlags,
   { signal, progress }: CommandContext,
-): Promise<readonly (readonly string[])[]> {
-  const write = answersBy(adapter);
+): Promise<{ readonly answers: readonly (readonly string[])[]; readonly notices: readonly string[] }> {
+  await using writer = new AnswerWriter(adapter, set, [[...set.samples.keys()]], answerOptions(flags));
   const answers: (readonly string[])[] = [];
+  const total = candidates.length * set.samples.length;
   for (const candidate of candidates) {
-    progress.update({ label: "Writing answers", done: answers.length, total: candidates.length, secondsLeft: null });
-    answers.push(await write(candidate, samples, { signal }));
+    const before = answers.length * set.samples.length;
+    const onAnswer = (done: number) => {
+      progress.update({ label: "Writing answers", done: before + done, total, secondsLeft: null });
+    };
+    answers.push(await writer.write(candidate, 0, { signal, onAnswer }));
   }
-  return answers;
+  const cut = cutNotice(writer.facts, flags.answerTokens);
+  return { answers, notices: [...writer.facts.notices, ...(cut === null ? [] : [cut])] };
 }
