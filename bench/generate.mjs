@@ -1,5 +1,5 @@
 import { parseArgs } from "node:util";
-import { loadModel, parseCandidate, readPrompts } from "../dist/index.js";
+import { loadModel, parseCandidateList, readPrompts } from "../dist/index.js";
 import { readAdapter } from "../dist/lora/adapter-file.js";
 import { partOfTensor } from "../dist/engine/adapter.js";
 import { loadAddon } from "../dist/native/binding.js";
@@ -41,7 +41,7 @@ async function batching({ model: path, adapter: adapterPath, samples }, { rounds
   const model = await loadModel(path);
   const adapter = await model.loadAdapter(adapterPath);
   const prompts = (await readPrompts(samples, model)).slice(0, 16).map(({ tokens }) => tokens);
-  const full = parseCandidate("full", model.layers);
+  const full = parseCandidateList("full", { layers: model.layers })[0];
   const options = { threads, maxTokens: 48, stop: ["\n"], drafts: false };
   const generators = [16, 1].map((sequences) => adapter.openGenerator(prompts, { ...options, sequences }));
   const speeds = [[], []];

@@ -52,7 +52,6 @@ export { parseCandidateList, type CandidateListOptions } from "./lora/candidate-
 export { checkCompatible } from "./lora/compatibility.js";
 export { describeFile, type AdapterDescription, type ModelDescription } from "./lora/describe.js";
 export { formatLayerScales } from "./lora/format-layer-scales.js";
-export { parseCandidate, parseCandidates } from "./lora/parse-candidate.js";
 export { parseKeep } from "./lora/keep.js";
 export { parseLayerScales, type LayerGrammarOptions, type LayerScales } from "./lora/layer-grammar.js";
 export { readLayerPresets, type LayerPresets } from "./lora/layer-presets.js";

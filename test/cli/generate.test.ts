@@ -22,14 +22,14 @@ describe("generate", () => {
     const { code, stdout } = await generate(...args, "--json", "answers.json");
     expect(code).toBe(0);
     expect(stdout).toContain("Prompt 120\nData: ");
-    expect(stdout).toContain("cut off: full 120 of 120, without:2,3*1.2 120 of 120 (--max-tokens 6");
+    expect(stdout).toContain("cut off: full 120 of 120, without:2-3*1.2 120 of 120 (--max-tokens 6");
     const result = JSON.parse(await readFile(join(folder.path, "answers.json"), "utf8")) as {
       readonly candidates: readonly { readonly id: string; readonly answers: readonly unknown[] }[];
     };
     expect(result).toMatchObject({ schema: "lora-boundary/answers@1", cost: { tokensWritten: 1440 } });
     expect(result.candidates.map(({ id, answers }) => [id, answers.length])).toEqual([
       ["full", 120],
-      ["without:2,3*1.2", 120],
+      ["without:2-3*1.2", 120],
     ]);
   });
 

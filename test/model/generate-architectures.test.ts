@@ -1,6 +1,6 @@
 import { readdirSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { loadModel, parseCandidate } from "../../src/index.js";
+import { loadModel, parseCandidateList, type NamedScales } from "../../src/index.js";
 import { expectSameButForTies, plainAnswers } from "../support/answers.js";
 import { ARCHITECTURES, hasArchitectures, unlessAbsent } from "../support/engine-files.js";
 import { randomSamples } from "../support/engine-samples.js";
@@ -23,7 +23,7 @@ describe.skipIf(!hasArchitectures)(unlessAbsent("generation", hasArchitectures, 
       const adapter = await model.loadAdapter(`${ARCHITECTURES}${name}.lora.gguf`);
       const prompts = randomSamples([11, 5, 17], model.facts.vocabulary, 3).map(({ tokens }) => tokens);
       const options = { threads: 1, maxTokens: 10, sequences: 2 };
-      const [full, base] = [parseCandidate("full", model.layers), parseCandidate("base", model.layers)];
+      const [full, base] = parseCandidateList("full,base", { layers: model.layers }) as [NamedScales, NamedScales];
       await using plain = adapter.openGenerator(prompts, { ...options, drafts: false });
       const [first, other, again] = (await plain.generate([full, base, full])).map(plainAnswers);
       expect(again).toEqual(first);

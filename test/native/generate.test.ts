@@ -1,10 +1,10 @@
 import { describe, expect, test } from "vitest";
-import { CancelledError, InputError, UsageError, parseCandidate, type Answer } from "../../src/index.js";
+import { CancelledError, InputError, UsageError, parseCandidateList, type Answer } from "../../src/index.js";
 import { expectSameButForTies, plainAnswers } from "../support/answers.js";
 import { DEMO } from "../support/engine-files.js";
 import { loadTrio } from "../support/engine-trio.js";
 
-const named = (name: string) => parseCandidate(name, 12);
+const named = (name: string) => parseCandidateList(name, { layers: 12 })[0]!;
 const SMALL = { threads: 1, maxTokens: 32 };
 /** Logits that another batch size moves on the demo, whose matrices are F16: 0.016 was seen. */
 const NOISE = 0.05;

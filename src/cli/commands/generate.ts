@@ -6,7 +6,8 @@ import { GPU_CHOICES, type Gpu } from "../../engine/devices.js";
 import { loadModel, type Model } from "../../engine/model.js";
 import { UsageError } from "../../errors.js";
 import type { Answer, GenerationFacts } from "../../generation/types.js";
-import { parseCandidates } from "../../lora/parse-candidate.js";
+import type { NamedScales } from "../../lora/candidate.js";
+import { parseCandidateList, referenceCandidates } from "../../lora/candidate-list.js";
 import { AnswerStream, renderAnswerEnds, renderAnswers } from "../../report/answers.js";
 import type { CommandContext } from "../context.js";
 import { examples } from "../help.js";
@@ -115,7 +116,7 @@ export async function run(args: readonly string[], flags: GenerateFlags, context
     },
   });
   if (model.placement.notice !== null) context.stderr(model.placement.notice);
-  const candidates = parseCandidates(flags.candidates, model.layers);
+  const candidates = parseCandidateList(flags.candidates, { layers: model.layers, known: byPlainNames(model.layers) });
   const prompts = await readPrompts(rows, model, await readingOptions(flags, signal));
   await using adapter = await model.loadAdapter(source, { signal });
   const { maxTokens, temperature, topP, seed, sequences, drafts, threads, context: contextTokens } = flags;
@@ -202,4 +203,9 @@ async function readingOptions(flags: GenerateFlags, signal: AbortSignal): Promis
 /** Shells pass `\n` on as two characters. */
 function unescaped(text: string): string {
   return text.replace(/\\([nt\\])/g, (_, letter: string) => (letter === "n" ? "\n" : letter === "t" ? "\t" : "\\"));
+}
+
+/** The base model and the full adapter as people ask for them. */
+function byPlainNames(layers: number): readonly NamedScales[] {
+  return referenceCandidates(layers).map((scales, index) => ({ ...scales, id: index === 0 ? "base" : "full" }));
 }
