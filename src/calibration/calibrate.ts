@@ -1,19 +1,20 @@
 import { scoredCount, type Sample, type SampleSet } from "../data/sample.js";
 import type { Adapter } from "../engine/adapter.js";
-import { engineFacts } from "../engine/backend.js";
 import type { ScoreSession } from "../engine/score-session.js";
 import type { ScoreSessionOptions } from "../engine/session-types.js";
 import { BackendError, CancelledError } from "../errors.js";
 import type { Candidate, Family } from "../lora/candidate.js";
-import { packageVersion } from "../package-version.js";
 import type { CalibrationResult } from "../result.js";
 import type { Goal } from "../search/choose.js";
-import { conclude, type Conclusion } from "../search/conclude.js";
+import { conclude } from "../search/conclude.js";
 import { exhaustiveSearch, type SearchScorer } from "../search/exhaustive.js";
 import type { ScoreTable } from "../search/scores.js";
 import { checkCalibrationOptions } from "./check-options.js";
-import { identify, type FileIdentity } from "./file-identity.js";
+import { identify } from "./file-identity.js";
+import { Journal, type JournalOptions } from "./journal.js";
 import { planSession, type CalibrationPlan } from "./plan.js";
+import { resultOf, type ResultFacts } from "./result-of.js";
+import { machineInputs, recordRun, sampleInputs } from "./run-record.js";
 
 export interface CalibrationProgress {
   readonly stage: "hash" | "plan" | "boundary" | "controls";
@@ -26,24 +27,28 @@ export interface CalibrationProgress {
 
 export interface CalibrateOptions extends ScoreSessionOptions {
   /** `economy` (default): the fewest adapted layers that lose nothing; `quality`: the best proven better. */
-  readonly goal?: Goal;
+  readonly goal?: Goal | undefined;
   /** Share of the adapter's gain that may be lost, in (0, 1); default 0.02. */
-  readonly margin?: number;
+  readonly margin?: number | undefined;
   /** Of all bounds together, in (0, 1); default 0.95. */
-  readonly confidence?: number;
+  readonly confidence?: number | undefined;
   /** Of the bootstrap and the folds; default 0. */
-  readonly seed?: number;
+  readonly seed?: number | undefined;
   /** Default `["boundary"]`; with `scale` the controls are scored at once and not only when needed. */
-  readonly families?: readonly Family[];
+  readonly families?: readonly Family[] | undefined;
   /** Samples weigh by their scored tokens; default false: all the same. */
-  readonly tokenWeighted?: boolean;
+  readonly tokenWeighted?: boolean | undefined;
   /** Go on after a failed gate, marked in the result. Default false. */
-  readonly force?: boolean;
+  readonly force?: boolean | undefined;
   /** `full`: hash the whole base model. Default `auto`: it is known by its fingerprint, whatever its size. */
-  readonly hash?: "auto" | "full";
+  readonly hash?: "auto" | "full" | undefined;
+  /** Where finished work is kept, so that a run can go on after a crash; default: nowhere. */
+  readonly journal?: JournalOptions | undefined;
   /** Goes into the result as it is. */
-  readonly command?: readonly string[];
+  readonly command?: readonly string[] | undefined;
   readonly signal?: AbortSignal;
+  /** What a journal had to say, before anything is scored. */
+  readonly onNotice?: (notice: string) => void;
   /** Before anything is scored. */
   readonly onPlan?: (plan: CalibrationPlan) => void;
   readonly onProgress?: (progress: CalibrationProgress) => void;
@@ -54,6 +59,7 @@ export interface CalibrateOptions extends ScoreSessionOptions {
  * the choice and the honest size of its gain. A failed gate and an unproven cut are results, not errors.
  *
  * @throws InputError TOO_FEW_SAMPLES with fewer than 2 independent samples; UsageError for an option out of range
+ * @throws as `Journal.open`
  * @throws MemoryError before anything is allocated
  * @throws CancelledError, BackendError; of both `details.partial` is the result on the samples that were complete, or null
  *   where that is too few
@@ -78,13 +84,25 @@ export async function calibrate(
     },
   });
   const source = await identify([adapter.file.gguf], { hash: "full", signal });
+  const record = await recordRun(adapter, samples, session, { model, adapter: source });
+  await using journal =
+    options.journal === undefined
+      ? null
+      : await Journal.open(options.journal, await machineInputs(adapter, session, record));
+  if (journal !== null) {
+    session.useStore(await journal.storeOf("samples", sampleInputs(samples, session), session.batches));
+    for (const notice of journal.notices) options.onNotice?.(notice);
+  }
   progress.report("plan", 0, 1);
   const plan = await planSession(session, adapter, samples, options);
   options.onPlan?.(plan);
 
   const partial = new PartialScores(samples);
   const scorer = searchScorer(adapter, samples, session, partial);
-  const facts: FixedFacts = { adapter, samples, session, model, source, options, start };
+  const facts = (): ResultFacts => ({
+    ...{ record, session: session.facts, command: options.command ?? [] },
+    seconds: (performance.now() - start) / 1000,
+  });
   try {
     const outcome = await exhaustiveSearch(scorer, {
       ...judging,
@@ -94,11 +112,12 @@ export async function calibrate(
         progress.report(stage, done, total);
       },
     });
-    return await resultOf(outcome, samples.samples, facts);
+    await journal?.finish();
+    return resultOf(outcome, [...samples.samples.keys()], facts());
   } catch (error) {
     if (!(error instanceof CancelledError || error instanceof BackendError)) throw error;
     const complete = partial.complete();
-    const known = complete === null ? null : await resultOf(conclude(complete.table, judging), complete.samples, facts);
+    const known = complete === null ? null : resultOf(conclude(complete.table, judging), complete.samples, facts());
     const told = { cause: error, details: { ...error.details, partial: known } };
     if (error instanceof CancelledError) throw new CancelledError(error.message, told);
     throw new BackendError(error.code, error.message, told);
@@ -118,10 +137,11 @@ function judgeOptions(adapter: Adapter, options: CalibrateOptions) {
   };
 }
 
-/** What is known when a run is cancelled. */
+/** What is known when a run ends before its time. */
 interface CompleteScores {
   readonly table: ScoreTable;
-  readonly samples: readonly Sample[];
+  /** Indices of its samples. */
+  readonly samples: readonly number[];
 }
 
 /** Collects the samples that are complete for all candidates of the first stage; later stages add candidates only. */
@@ -154,7 +174,10 @@ class PartialScores {
     const groups = samples.map(({ group }) => group);
     if (new Set(groups).size < 2) return null;
     const perSample = this.#perSample.map((scores) => Float64Array.from(indices, (index) => scores[index] ?? NaN));
-    return { table: { candidates: this.#candidates, perSample, tokens: scoredTokensOf(samples), groups }, samples };
+    return {
+      table: { candidates: this.#candidates, perSample, tokens: scoredTokensOf(samples), groups },
+      samples: indices,
+    };
   }
 }
 
@@ -204,89 +227,4 @@ class ProgressClock {
     const secondsLeft = done > 0 ? (elapsed * (total - done)) / done : null;
     this.#onProgress?.({ stage, done, total, secondsLeft });
   }
-}
-
-interface FixedFacts {
-  readonly adapter: Adapter;
-  readonly samples: SampleSet;
-  readonly session: ScoreSession;
-  readonly model: FileIdentity;
-  readonly source: FileIdentity;
-  readonly options: CalibrateOptions;
-  readonly start: number;
-}
-
-async function resultOf(
-  outcome: Conclusion,
-  scored: readonly Sample[],
-  { adapter, samples, session, model, source, options, start }: FixedFacts,
-): Promise<CalibrationResult> {
-  const { judgement, ...answer } = outcome;
-  const { file } = adapter.model;
-  const scoredTokens = scoredTokensOf(scored).reduce((sum, count) => sum + count, 0);
-  const { passes, naivePasses, replay, noiseFloor, notices } = session.facts;
-  const { backend, notice } = adapter.model.placement;
-  const { llamaCpp } = await engineFacts();
-  return {
-    schema: "lora-boundary/calibration@1",
-    version: packageVersion,
-    createdAt: new Date().toISOString(),
-    command: options.command ?? [],
-    model: {
-      path: file.path,
-      ...model,
-      architecture: file.architecture,
-      layers: file.layers,
-      quantization: file.quantization,
-    },
-    adapter: {
-      path: adapter.path,
-      ...source,
-      layers: adapter.file.layers,
-      rank: adapter.file.rank,
-      alpha: adapter.file.alpha,
-      parameters: adapter.file.parameters,
-      bytes: adapter.file.bytes,
-    },
-    data: {
-      path: samples.path,
-      sha256: samples.sha256,
-      samples: scored.length,
-      scoredTokens,
-      promptTokens: scored.reduce((sum, { tokens }) => sum + tokens.length, 0) - scoredTokens,
-      groups: judgement.units.count,
-      seed: samples.seed,
-      template: samples.template,
-      notices: [...samples.notices, ...(notice === null ? [] : [notice]), ...notices],
-      lines: scored.map(({ line }) => line),
-    },
-    partial: scored.length < samples.samples.length ? { ofSamples: samples.samples.length } : null,
-    objective: "nll",
-    strategy: "exhaustive",
-    goal: answer.goal,
-    margin: answer.margin,
-    confidence: answer.confidence,
-    criticalValue: answer.criticalValue,
-    gate: answer.gate,
-    candidates: answer.candidates,
-    selected: answer.selected,
-    noSelection: answer.noSelection,
-    pareto: answer.pareto,
-    controls: { ...answer.controls, noiseFloor },
-    output: null,
-    engine: {
-      llamaCpp,
-      backend,
-      threads: session.threads,
-      replay: replay ?? "exact",
-      batchTokens: session.batchTokens,
-    },
-    cost: {
-      passes,
-      naivePasses: Math.max(naivePasses, answer.candidates.length),
-      seconds: (performance.now() - start) / 1000,
-      tokensComputed: Math.round(passes * session.tokens),
-      tokensShared: 0,
-    },
-  };
 }

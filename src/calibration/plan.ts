@@ -22,7 +22,7 @@ export interface CalibrationPlan {
   readonly naivePasses: number;
   /** Passes that are added where a cut would be called better; 0 where the controls are in `passes`. */
   readonly controlPasses: number;
-  /** Wall time of `passes`, measured on the smallest batch; null with `measure: false`. */
+  /** Wall time of what of `passes` no journal knows, measured on the smallest batch; null with `measure: false`. */
   readonly seconds: number | null;
   /** Bytes beyond model and adapter. */
   readonly memory: MemoryEstimate;
@@ -73,6 +73,8 @@ export async function planSession(
   const memory = await session.estimateMemory(candidates, signal);
   requireMemory(memory, session.batchTokens);
   const passes = cost.passes + cost.checkPasses;
+  const left = session.passesLeft(candidates);
+  const seconds = async () => (left === 0 ? 0 : (left / cost.passes) * passes * (await session.probe(signal)));
   return {
     samples: samples.samples.length,
     independentSamples: samples.groups,
@@ -82,7 +84,7 @@ export async function planSession(
     passes,
     naivePasses: cost.naivePasses,
     controlPasses: controlsAsked ? 0 : session.cost(controls).passes,
-    seconds: measure ? passes * (await session.probe(signal)) : null,
+    seconds: measure ? await seconds() : null,
     memory,
     smallestShare: smallestDifference({ units: samples.groups, confidence }),
     margin,

@@ -13,12 +13,16 @@ export class PackedSamples {
   /** Scored tokens of each sample. */
   readonly scored: Int32Array;
 
+  /** Tokens of each batch, as computed. */
+  readonly batchLengths: readonly number[];
+
   /** @param batchTokens a longer sample makes it as large as itself */
   constructor(samples: readonly Sample[], batchTokens: number) {
     const lengths = samples.map(computedTokens);
     this.samples = samples;
     this.batchTokens = lengths.reduce((most, length) => Math.max(most, length), batchTokens);
     this.batches = packBatches(lengths, this.batchTokens);
+    this.batchLengths = this.batches.map((batch) => batch.reduce((sum, sample) => sum + (lengths[sample] ?? 0), 0));
     this.tokens = lengths.reduce((sum, length) => sum + length, 0);
     this.scored = Int32Array.from(samples, scoredCount);
   }
@@ -29,6 +33,11 @@ export class PackedSamples {
 
   tokensOf(batch: Batch): number {
     return this.samplesOf(batch).reduce((sum, sample) => sum + computedTokens(sample), 0);
+  }
+
+  /** Share of all tokens that lie in these batches. */
+  shareOf(batches: readonly number[]): number {
+    return batches.reduce((sum, batch) => sum + (this.batchLengths[batch] ?? 0), 0) / this.tokens;
   }
 
   /** What a context must hold for any of the batches. */

@@ -1,5 +1,4 @@
-import type { Sample } from "../data/sample.js";
-import { BackendError, UsageError } from "../errors.js";
+import { scoredCount, type Sample } from "../data/sample.js";
 import type { AdapterFile } from "../lora/adapter-file.js";
 import type { Candidate, NamedScales } from "../lora/candidate.js";
 import type { NativeAdapter, NativeMemory, NativeModelFacts } from "../native/types.js";
@@ -14,6 +13,8 @@ import { nativeJob } from "./native-job.js";
 import type { Batch } from "./pack-batches.js";
 import { PackedSamples } from "./packed-samples.js";
 import { planRuns } from "./scale-trie.js";
+import type { ScoreStore, SelfCheck } from "./score-store.js";
+import { requireFinite, requireRange, requireSamples } from "./session-checks.js";
 import type { ScoreCost, ScoreSessionOptions, SessionFacts, SessionScoreOptions } from "./session-types.js";
 
 /** What a session needs of the adapter that it scores. */
@@ -42,7 +43,9 @@ export class ScoreSession extends Owned {
   readonly #runner: BatchRunner;
   readonly #scorer: BatchScorer;
   #simulated: NativeMemory | null = null;
-  #passes = 0;
+  #store: ScoreStore | null = null;
+  #layerTokens = 0;
+  #check: SelfCheck | null = null;
   #naivePasses = 0;
   #seconds = 0;
 
@@ -65,6 +68,14 @@ export class ScoreSession extends Owned {
     this.#scorer = new BatchScorer(this.#runner, owner.model.layers, owner.model.placement.backend === "CPU");
   }
 
+  /** Before the first score: takes what `store` knows of a session with the same inputs, and tells it what is found. */
+  useStore(store: ScoreStore): void {
+    this.#store = store;
+    if (store.check === null) return;
+    this.#scorer.restore(store.check);
+    this.#check = store.check;
+  }
+
   get batches(): readonly Batch[] {
     return this.#packed.batches;
   }
@@ -78,22 +89,40 @@ export class ScoreSession extends Owned {
     return this.#packed.tokens;
   }
 
+  /** What the self-check has found; null before it, and where nothing had to be resumed. */
+  get check(): SelfCheck | null {
+    return this.#check;
+  }
+
+  /** Tokens of each batch, as computed. */
+  get batchLengths(): readonly number[] {
+    return this.#packed.batchLengths;
+  }
+
   get facts(): SessionFacts {
     const { nativeSeconds, copySeconds } = this.#runner;
     const { replay, noiseFloor, borders, notices } = this.#scorer;
-    const done = { passes: this.#passes, naivePasses: this.#naivePasses, seconds: this.#seconds };
+    const { layers } = this.#source.model;
+    const passes = (this.#layerTokens + (this.#check?.layerTokens ?? 0)) / (layers * this.tokens);
+    const done = { passes, naivePasses: this.#naivePasses, seconds: this.#seconds };
     return { ...done, nativeSeconds, copySeconds, replay, noiseFloor, borders, notices };
   }
 
-  /** The cost of scoring `candidates`, assuming that every layer border can be resumed at. */
-  cost(candidates: readonly Candidate[]): ScoreCost {
+  /** The cost of scoring `candidates`, by default on all batches, assuming that every layer border can be resumed at. */
+  cost(candidates: readonly Candidate[], batches: readonly number[] = this.#allBatches()): ScoreCost {
     const plan = planRuns(this.#vectorsOf(candidates).vectors);
+    const share = this.#packed.shareOf(batches);
     return {
-      passes: plan.layersComputed / this.#source.model.layers,
-      checkPasses: (selfChecks(plan).length * this.#packed.tokensOf(this.batches[0] ?? [])) / this.tokens,
-      naivePasses: candidates.length,
+      passes: (plan.layersComputed / this.#source.model.layers) * share,
+      checkPasses: selfChecks(plan).length * this.#packed.shareOf([0]),
+      naivePasses: candidates.length * share,
       states: plan.mostStates,
     };
+  }
+
+  /** Passes that are left to compute of {@link cost}, self-check apart: less where a store knows some of the scores. */
+  passesLeft(candidates: readonly Candidate[], batches: readonly number[] = this.#allBatches()): number {
+    return this.#passesOf(this.#vectorsOf(candidates).vectors, batches, false);
   }
 
   /**
@@ -116,7 +145,7 @@ export class ScoreSession extends Owned {
   }
 
   /**
-   * @returns per candidate, in their order: mean NLL per scored token of every sample, nats
+   * @returns per candidate, in their order: mean NLL per scored token of every sample, nats; NaN where its batch was not asked for
    * @throws MemoryError before anything is allocated; CancelledError
    * @throws BackendError, of which SCORE_NOT_FINITE names the candidate and its sample; nothing more is run then
    */
@@ -177,44 +206,95 @@ export class ScoreSession extends Owned {
 
   async #scoreAll(
     candidates: readonly Candidate[],
-    { signal, onProgress, plain = false, onBatch }: SessionScoreOptions,
+    { signal, batches = this.#allBatches(), onProgress, plain = false, onBatch }: SessionScoreOptions,
   ): Promise<readonly Float64Array[]> {
     const { vectors, vectorOf } = this.#vectorsOf(candidates);
     if (vectors.length === 0) return [];
-    await this.#open(candidates, signal);
     const { samples, scored } = this.#packed;
-    const scores = candidates.map(() => new Float64Array(samples.length));
-    const total = plain ? vectors.length : this.cost(candidates).passes;
+    const scores = candidates.map(() => new Float64Array(samples.length).fill(NaN));
+    const work = { candidates, vectors, vectorOf, plain, signal };
+    const total = this.#passesOf(vectors, batches, plain);
     let done = 0;
-    for (const batch of this.batches) {
-      const samplesOfBatch = this.#packed.samplesOf(batch);
-      this.#runner.setBatch(samplesOfBatch);
-      const share = this.#packed.tokensOf(batch) / this.tokens;
-      const onRun = (layers: number) => {
-        const passes = (layers * share) / this.#source.model.layers;
-        this.#passes += passes;
-        done += passes;
+    for (const index of batches) {
+      const batch = this.batches[index] ?? [];
+      const share = this.#packed.shareOf([index]);
+      const sums = await this.#scoreBatch(index, work, (layers) => {
+        done += (layers * share) / this.#source.model.layers;
         // Plain runs after a failed self-check make the total larger than planned.
         onProgress?.({ done, total: Math.max(total, done) });
-      };
-      const sums = await this.#scorer.score(vectors, {
-        signal,
-        plain,
-        onRun,
-        rows: batch.map((sample) => scored[sample] ?? 1),
-        check: (vector, result) => {
-          requireFinite(result, candidates[vectorOf.indexOf(vector)], samplesOfBatch);
-        },
       });
       for (const [position, sample] of batch.entries()) {
-        for (const [index, column] of scores.entries()) {
-          column[sample] = (sums[vectorOf[index] ?? 0]?.[position] ?? NaN) / (scored[sample] ?? 0);
+        for (const [candidate, column] of scores.entries()) {
+          column[sample] = (sums[vectorOf[candidate] ?? 0]?.[position] ?? NaN) / (scored[sample] ?? 0);
         }
       }
+      this.#layerTokens += this.#scorer.layersOf(vectors, plain) * (this.#packed.batchLengths[index] ?? 0);
       onBatch?.(batch, scores);
     }
-    this.#naivePasses += candidates.length;
+    this.#naivePasses += candidates.length * this.#packed.shareOf(batches);
     return scores;
+  }
+
+  /**
+   * Sums of all vectors on one batch: those that the store knows, and the others computed and stored one by one. Before the
+   * self-check has spoken nothing is stored, because its first word may be that these sums are wrong.
+   */
+  async #scoreBatch(
+    index: number,
+    { candidates, vectors, vectorOf, plain, signal }: BatchWork,
+    onRun: (layers: number) => void,
+  ): Promise<readonly Float64Array[]> {
+    const sums = vectors.map((vector) => (plain ? undefined : this.#store?.sums(index, vector)));
+    const missing = vectors.flatMap((strengths, vector) => (sums[vector] === undefined ? [{ strengths, vector }] : []));
+    if (missing.length > 0) {
+      const samples = this.#packed.samplesOf(this.batches[index] ?? []);
+      const trusted = this.#scorer.replay !== null;
+      const store = async (position: number, computed: Float64Array) => {
+        if (plain || this.#store === null) return;
+        await this.#store.store(index, missing[position]?.strengths ?? new Float32Array(), computed);
+      };
+      await this.#open(candidates, signal);
+      this.#runner.setBatch(samples);
+      const computed = await this.#scorer.score(
+        missing.map(({ strengths }) => strengths),
+        {
+          ...{ signal, plain, onRun, rows: samples.map(scoredCount) },
+          onSums: async (position, result) => {
+            requireFinite(result, candidates[vectorOf.indexOf(missing[position]?.vector ?? 0)], samples);
+            if (trusted) await store(position, result);
+          },
+        },
+      );
+      await this.#keepCheck(index);
+      for (const [position, result] of computed.entries()) {
+        sums[missing[position]?.vector ?? 0] = result;
+        if (!trusted) await store(position, result);
+      }
+    }
+    return sums.map((result) => result ?? new Float64Array());
+  }
+
+  /** Once, after the batch that the self-check ran on. */
+  async #keepCheck(index: number): Promise<void> {
+    const { replay, noiseFloor, notices, usable, checkRuns } = this.#scorer;
+    if (this.#check !== null || replay === null) return;
+    const layerTokens = checkRuns * this.#source.model.layers * (this.#packed.batchLengths[index] ?? 0);
+    this.#check = { replay, noiseFloor, notices: [...notices], usable, layerTokens };
+    await this.#store?.storeCheck(this.#check);
+  }
+
+  #allBatches(): readonly number[] {
+    return this.batches.map((_, index) => index);
+  }
+
+  /** Passes that are still to be computed, assuming that every layer border can be resumed at. */
+  #passesOf(vectors: readonly Float32Array[], batches: readonly number[], plain: boolean): number {
+    const { layers } = this.#source.model;
+    return batches.reduce((sum, batch) => {
+      const missing = plain ? vectors : vectors.filter((vector) => this.#store?.sums(batch, vector) === undefined);
+      const computed = plain ? missing.length * layers : planRuns(missing).layersComputed;
+      return sum + (computed / layers) * this.#packed.shareOf([batch]);
+    }, 0);
   }
 
   async #open(candidates: readonly Candidate[], signal: AbortSignal | undefined): Promise<void> {
@@ -241,38 +321,13 @@ export class ScoreSession extends Owned {
   }
 }
 
-/** `readSamples` makes only such; samples made by hand are checked here. */
-function requireSamples(samples: readonly Sample[]): void {
-  if (samples.length === 0) {
-    throw new UsageError("SAMPLES_EMPTY", "Expected at least one sample for `samples` but received none.");
-  }
-  for (const [index, { tokens, scored }] of samples.entries()) {
-    if (tokens.length === scored.length && scored[0] === 0 && scored.includes(1)) continue;
-    throw new UsageError(
-      "SAMPLE_SHAPE",
-      `Expected \`tokens\` and \`scored\` of one length, with a scored token that is not the first, but sample ${index} has ${tokens.length} tokens and ${scored.length} marks, ${scored.filter((mark) => mark === 1).length} of them scored.`,
-      { details: { sample: index } },
-    );
-  }
-}
-
-/** Logits that overflow make every later number meaningless, so they are found where they arise. */
-function requireFinite(sums: Float64Array, candidate: Candidate | undefined, samples: readonly Sample[]): void {
-  const position = sums.findIndex((sum) => !Number.isFinite(sum));
-  if (position < 0) return;
-  const id = candidate?.id ?? "";
-  const line = samples[position]?.line ?? 0;
-  throw new BackendError(
-    "SCORE_NOT_FINITE",
-    `Expected a finite score but received ${sums[position] ?? NaN} for candidate \`${id}\` on the sample of line ${line}: the model, the adapter at this strength or the backend computes numbers that overflow. Try another backend or quantisation, or leave this candidate or sample out.`,
-    { details: { candidate: id, line } },
-  );
-}
-
-function requireRange(option: string, value: number, low: number, high: number): void {
-  if (Number.isInteger(value) && value >= low && value <= high) return;
-  const code = option === "threads" ? "THREADS_RANGE" : "BATCH_TOKENS_RANGE";
-  throw new UsageError(code, `Expected an integer from ${low} to ${high} for \`${option}\` but received ${value}.`, {
-    details: { option, received: value },
-  });
+/** One call of `score`, as every batch of it sees it. */
+interface BatchWork {
+  readonly candidates: readonly Candidate[];
+  /** Distinct, see `strengthsOf`. */
+  readonly vectors: readonly Float32Array[];
+  /** Of each candidate. */
+  readonly vectorOf: readonly number[];
+  readonly plain: boolean;
+  readonly signal: AbortSignal | undefined;
 }

@@ -15,6 +15,8 @@ export interface ScoreProgress {
 
 export interface SessionScoreOptions {
   readonly signal?: AbortSignal | undefined;
+  /** Which of the session's batches to score, by index; default all, in order. */
+  readonly batches?: readonly number[] | undefined;
   readonly onProgress?: ((progress: ScoreProgress) => void) | undefined;
   /** Compute every candidate from the tokens, as llama.cpp alone would: the reference of benches and tests. */
   readonly plain?: boolean | undefined;
@@ -40,7 +42,7 @@ export interface ScoreCost {
  */
 export type ReplayMode = "exact" | "close" | "plain" | null;
 
-/** What a session has done so far. */
+/** What a session has done so far. What a store knew counts as if it were done here, so a resumed run tells the same. */
 export interface SessionFacts {
   readonly passes: number;
   readonly naivePasses: number;

@@ -53,6 +53,20 @@ export interface SearchOutcome extends Conclusion {
 }
 
 /**
+ * What an exhaustive search scores: `first` in any case, `controls` where some cut would be called better. Known before
+ * anything is scored, so that the samples can be scored in parts.
+ */
+export function exhaustiveCandidates(
+  layers: number,
+  coveredLayers: readonly number[],
+  families: readonly Family[] = ["boundary"],
+): { readonly first: readonly Candidate[]; readonly controls: readonly Candidate[] } {
+  const controls = scaleCandidates(layers);
+  const asked = families.includes("scale");
+  return { first: [...boundaryCandidates(layers, coveredLayers), ...(asked ? controls : [])], controls };
+}
+
+/**
  * Scores every boundary on every sample, then answers. All boundaries go to the scorer in one call, because they share the
  * trunk; the gate is read from the same scores. Where some cut would be called `better`, the global scales are scored as
  * well and everything is judged again over all candidates.
@@ -79,9 +93,7 @@ export async function exhaustiveSearch(scorer: SearchScorer, options: SearchOpti
       }),
     });
   };
-  const controls = scaleCandidates(layers);
-  const asked = families.includes("scale");
-  const first = [...boundaryCandidates(layers, scorer.coveredLayers), ...(asked ? controls : [])];
+  const { first, controls } = exhaustiveCandidates(layers, scorer.coveredLayers, families);
   const table = { candidates: first, perSample: await score("boundary", first), tokens, groups };
   const judgement = judge(table, judging);
   if (!needsControl(judgement)) return { strategy: "exhaustive", ...concludeFrom(judgement, judging) };
