@@ -1,8 +1,8 @@
 import { readFile } from "node:fs/promises";
-import { resolve } from "node:path";
 import { Option, type Command } from "commander";
 import { calibrate, type CalibrationProgress } from "../../calibration/calibrate.js";
 import { plan, type CalibrationPlan } from "../../calibration/plan.js";
+import { scoreShard, type RecordedJudging, type ScoreShardOptions, type Shard } from "../../calibration/shard.js";
 import { writeVerified } from "../../calibration/write-verified.js";
 import type { ReadSamplesOptions } from "../../data/options.js";
 import { readSamples } from "../../data/read-samples.js";
@@ -12,26 +12,32 @@ import type { Adapter } from "../../engine/adapter.js";
 import { GPU_CHOICES, type Gpu } from "../../engine/devices.js";
 import { loadModel } from "../../engine/model.js";
 import { InputError, LoraBoundaryError, UsageError } from "../../errors.js";
-import { requireTarget } from "../../gguf/target-file.js";
 import { renderPlan, type PlanView } from "../../report/plan.js";
 import { renderShownSample } from "../../report/shown-sample.js";
 import { renderCalibration } from "../../report/terminal.js";
 import { printable } from "../../report/text.js";
 import type { CalibrationResult } from "../../result.js";
 import { CONTROL_SCALES } from "../../search/families.js";
+import { requireOutput, tellOutcome } from "../calibration-outcome.js";
 import type { CommandContext } from "../context.js";
 import { examples } from "../help.js";
 import { deliver, jsonOption, requireJsonTarget, type JsonRequest } from "../json-output.js";
+import { journalRequest } from "../journal-file.js";
 import { decimal, integer } from "../numbers.js";
+import { renderPart, requireShardTargets, runMerge, shardOf, type MergeFlags } from "./calibrate-parts.js";
 
 interface CalibrateFlags {
   readonly output?: string;
   readonly json?: string;
   readonly force?: boolean;
-  readonly goal: "economy" | "quality";
-  readonly margin: number;
-  readonly confidence: number;
-  readonly seed: number;
+  readonly journal?: string | false;
+  readonly resume?: true;
+  readonly shard?: Shard;
+  readonly merge?: readonly string[];
+  readonly goal?: "economy" | "quality";
+  readonly margin?: number;
+  readonly confidence?: number;
+  readonly seed?: number;
   readonly controls?: true;
   readonly tokenWeighted?: true;
   readonly dryRun?: true;
@@ -75,26 +81,33 @@ export function configure(command: Command): void {
         "adapter with the fewest layers that loses nothing. Without proof nothing is written, and the exit code is 1.",
     )
     .usage("<base> <adapter> <samples> [-o <file>] [options]")
-    .argument("<base>", "GGUF base model, the first part of a split one")
-    .argument("<adapter>", "GGUF LoRA adapter trained on it")
+    .argument("[base]", "GGUF base model, the first part of a split one")
+    .argument("[adapter]", "GGUF LoRA adapter trained on it")
     .argument(
-      "<samples>",
+      "[samples]",
       "JSONL or JSON array: prompt + completion, messages, conversations, instruction + output, or text",
     )
     .option("-o, --output <file>", "adapter to write, where a cut is proven")
     .addOption(jsonOption())
     .option("--force", "write over existing files, and go on where the adapter does not beat the base model")
     .addOption(
-      new Option("--goal <goal>", "economy: the fewest layers that lose nothing; quality: the best proven better")
-        .choices(["economy", "quality"])
-        .default("economy"),
+      new Option(
+        "--goal <goal>",
+        "economy: the fewest layers that lose nothing; quality: the best proven better (default: economy)",
+      ).choices(["economy", "quality"]),
     )
-    .option("--margin <share>", "share of the adapter's gain that may be lost", decimal, 0.02)
-    .option("--confidence <level>", "of all bounds together", decimal, 0.95)
-    .option("--seed <n>", "of everything random", integer, 0)
+    .option("--margin <share>", "share of the adapter's gain that may be lost (default: 0.02)", decimal)
+    .option("--confidence <level>", "of all bounds together (default: 0.95)", decimal)
+    .option("--seed <n>", "of everything random (default: 0)", integer)
     .option("--controls", `score the whole adapter at ${CONTROL_SCALES.join(", ")} as well, not only when needed`)
     .option("--token-weighted", "let samples count by their scored tokens, not all the same")
     .option("--dry-run", "print cost, memory and what the samples can show, then stop")
+    .optionsGroup("Long runs:")
+    .option("--journal <file>", "where finished work is kept (default: beside -o or --json, FILE.journal)")
+    .option("--no-journal", "keep none")
+    .option("--resume", "go on from the journal, over the run's own files; margin, confidence and goal may change")
+    .option("--shard <i/n>", "score part i of n of the samples, into --json", shardOf)
+    .option("--merge <parts...>", "give the result of the whole run from the files of all parts")
     .optionsGroup("Samples:")
     .option("--show-sample <n>", "print sample n as the model sees it, then stop", integer)
     .option("--limit <n>", "use n samples, picked at random by --seed", integer)
@@ -128,17 +141,28 @@ export function configure(command: Command): void {
 }
 
 export async function run(args: readonly string[], flags: CalibrateFlags, context: CommandContext): Promise<number> {
-  const [base = "", source = "", samplesPath = ""] = args;
-  const { force = false, output } = flags;
+  if (flags.merge !== undefined) return await runMerge(mergeFlags(args, flags), context);
+  const [base, source, samplesPath] = args;
+  if (base === undefined || source === undefined || samplesPath === undefined) {
+    const names = ["base", "adapter", "samples"];
+    throw new UsageError(
+      "CALIBRATE_ARGUMENTS",
+      `Expected <base> <adapter> <samples> but received ${args.length === 0 ? "nothing" : args.join(" ")}: missing required argument '${names[args.length] ?? ""}'.`,
+    );
+  }
+  const { output, shard } = flags;
+  if (shard !== undefined) requireShardTargets(flags.json, output);
+  const files = [base, source, samplesPath];
+  const journal = await journalRequest(flags, files);
+  const force = flags.force === true || journal.resumes;
   const json: JsonRequest = {
     target: flags.json,
-    inputs: [base, source, samplesPath, ...(output === undefined ? [] : [output])],
+    inputs: [...files, ...(output === undefined ? [] : [output])],
     force,
   };
-  // A run of an hour must not fail at its end for a name.
-  if (output !== undefined) await requireOutput(output, flags, [base, source, samplesPath]);
+  if (output !== undefined) await requireOutput(output, flags.json, files, force);
   await requireJsonTarget(json);
-  const reading = await readingOptions(flags, context.signal);
+  const reading = await readingOptions(flags);
 
   const { signal, progress } = context;
   await using model = await loadModel(base, {
@@ -151,7 +175,7 @@ export async function run(args: readonly string[], flags: CalibrateFlags, contex
     },
   });
   if (model.placement.notice !== null) context.stderr(model.placement.notice);
-  const samples = await readSamples(samplesPath, model, reading);
+  const samples = await readSamples(samplesPath, model, { ...reading, signal });
   // Before hours are spent on a wrong template, not after.
   for (const notice of samples.notices) context.stderr(`Notice: ${printable(notice)}`);
   if (flags.showSample !== undefined) {
@@ -167,22 +191,29 @@ export async function run(args: readonly string[], flags: CalibrateFlags, contex
     return 0;
   }
 
+  const running: ScoreShardOptions = {
+    ...options,
+    ...{ ...judgingOf(flags), hash: flags.hash, journal: journal.options, signal },
+    command: ["lora-boundary", ...context.argv],
+    onNotice: (notice) => {
+      context.stderr(`Notice: ${printable(notice)}`);
+    },
+    onProgress: (step) => {
+      progress.update(progressStep(step));
+    },
+  };
+  if (shard !== undefined) {
+    const part = await scoreShard(adapter, samples, shard, { ...running, reading: { ...reading } });
+    progress.done();
+    await deliver(part, () => renderPart(part), json, context);
+    return 0;
+  }
   let result: CalibrationResult;
   try {
     result = await calibrate(adapter, samples, {
-      ...options,
-      goal: flags.goal,
-      seed: flags.seed,
-      tokenWeighted: flags.tokenWeighted ?? false,
-      force,
-      hash: flags.hash,
-      command: ["lora-boundary", ...context.argv],
-      signal,
+      ...running,
       onPlan: (estimate) => {
         context.stderr(renderPlan(planView(estimate), context.style));
-      },
-      onProgress: (step) => {
-        progress.update(progressStep(step));
       },
     });
   } catch (error) {
@@ -190,50 +221,34 @@ export async function run(args: readonly string[], flags: CalibrateFlags, contex
     if (error instanceof LoraBoundaryError && "partial" in error.details) await showPartial(error, json, context);
     throw error;
   }
-  let failure: Error | null = null;
-  if (output !== undefined && result.selected !== null) {
-    try {
-      result = await write(adapter, samples, result, output, flags, context);
-    } catch (error) {
-      if (!(error instanceof Error)) throw error;
-      // What took an hour to find is told all the same; the failure follows.
-      failure = error;
-    }
-  }
-  progress.done();
-  await deliver(result, () => renderCalibration(result, context.style), json, context);
-  if (failure !== null) throw failure;
-  if (!result.gate.passed && !result.gate.forced) {
-    throw new InputError(
-      result.gate.failure === "no-gain" ? "GATE_NO_GAIN" : "GATE_TOO_FEW",
-      "The search stopped because the full adapter is not proven better than the base model; see the likely causes above. To go on all the same: --force.",
-    );
-  }
-  return result.selected === null ? 1 : 0;
+  const write = (found: CalibrationResult) =>
+    writeSelected(adapter, samples, found, output ?? "", { ...flags, force }, context);
+  return await tellOutcome(result, output === undefined ? null : write, json, context);
 }
 
-async function requireOutput(output: string, { json, force = false }: CalibrateFlags, inputs: readonly string[]) {
-  if (output === "" || output === "-") {
-    throw new UsageError(
-      "CALIBRATE_OUTPUT",
-      `Expected a file name for \`--output\` but received ${output === "" ? "nothing" : "`-`, stdout, which cannot be checked"}; give a name such as small.gguf.`,
-      { details: { option: "output" } },
-    );
-  }
-  if (json !== undefined && resolve(json) === resolve(output)) {
-    throw new UsageError(
-      "CALIBRATE_SAME",
-      `Expected another file than that of \`--output\` for \`--json\` but received ${output} for both; give another name.`,
-      { details: { option: "json" } },
-    );
-  }
-  await requireTarget(output, inputs, { force });
+function judgingOf({ goal, margin, confidence, seed, tokenWeighted, force }: CalibrateFlags): RecordedJudging {
+  return { goal, margin, confidence, seed, tokenWeighted, force };
 }
 
-async function readingOptions(flags: CalibrateFlags, signal: AbortSignal): Promise<ReadSamplesOptions> {
+function mergeFlags(args: readonly string[], flags: CalibrateFlags): MergeFlags {
+  if (args.length > 0 || flags.shard !== undefined || flags.resume === true) {
+    throw new UsageError(
+      "MERGE_ALONE",
+      "Expected the files of parts alone with `--merge`, which know their base model, adapter and samples; leave out other files, --shard and --resume.",
+      { details: { option: "merge" } },
+    );
+  }
+  const { merge = [], output, json, force = false, gpu, gpuLayers, device, threads } = flags;
+  return {
+    ...{ merge, output, json, force, judging: judgingOf(flags), session: { threads } },
+    device: { gpu, gpuLayers, devices: device },
+  };
+}
+
+async function readingOptions(flags: CalibrateFlags): Promise<ReadSamplesOptions> {
   const { limit, seed, maxTokens, score, eos, templateDate, promptTemplate } = flags;
   return {
-    ...{ limit, seed, maxTokens, score, eos, templateDate, promptTemplate, signal },
+    ...{ limit, seed, maxTokens, score, eos, templateDate, promptTemplate },
     chatTemplate: await chatTemplate(flags.chatTemplate),
     templateVariables: templateVariables(flags.templateVars),
   };
@@ -320,16 +335,15 @@ async function showPartial(error: LoraBoundaryError, json: JsonRequest, context:
   await deliver(partial, () => renderCalibration(partial, context.style), json, context);
 }
 
-async function write(
+async function writeSelected(
   adapter: Adapter,
   samples: SampleSet,
   result: CalibrationResult,
   target: string,
   { force = false, threads, batchTokens }: CalibrateFlags,
-  { signal, progress }: CommandContext,
+  { signal }: CommandContext,
 ): Promise<CalibrationResult> {
   if (result.selected === null) return result;
-  progress.update({ label: "Writing and checking the adapter", done: 0, total: 1, secondsLeft: null });
   const output = await writeVerified(adapter, samples, result.selected.candidate, target, {
     ...{ force, signal, batchTokens, threads },
     sourceSha256: result.adapter.sha256,
