@@ -38,6 +38,11 @@ export default tseslint.config(
     ["**/cli/**", "**/report/**", "**/engine/**", "**/native/**", "**/data/**", "**/gguf/**"],
     "Search is pure: it asks a scorer function.",
   ),
+  forbid(
+    ["src/metrics/**"],
+    ["**/cli/**", "**/report/**", "**/engine/**", "**/native/**", "**/data/**", "**/gguf/**", "**/search/**"],
+    "Metrics are pure: they see texts and numbers.",
+  ),
   forbid(["src/report/**"], ["**/cli/**", "**/engine/**", "**/native/**"], "A report renders one result object."),
   forbid(["src/cli/**"], ["**/native/**"], "Only engine/ calls the addon."),
 );

@@ -1,10 +1,10 @@
 import { execFileSync, spawnSync } from "node:child_process";
-import { existsSync, mkdirSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { boundaryCandidates, loadModel, readSamples } from "../dist/index.js";
-import { nodeLlamaCpp } from "../native/llama-cpp.mjs";
+import { sources } from "../native/llama-cpp.mjs";
 import { median, timed } from "./support/timing.mjs";
 import { TRIO_OPTIONS } from "./support/trio.mjs";
 
@@ -79,21 +79,16 @@ function buildLlamaBench(say) {
   const program = join(root, "build", "bin", process.platform === "win32" ? "llama-bench.exe" : "llama-bench");
   if (existsSync(program)) return program;
   say("building llama-bench from the sources of node-llama-cpp, once: some minutes");
-  const source = join(root, "source");
-  mkdirSync(source, { recursive: true });
-  const bundle = join(nodeLlamaCpp().folder, "llama", "gitRelease.bundle");
+  const source = sources(join(root, "source"), "git");
   const build = join(root, "build");
   const off = ["LLAMA_CURL", "LLAMA_BUILD_TESTS", "LLAMA_BUILD_EXAMPLES", "LLAMA_BUILD_SERVER"].map(
     (name) => `-D${name}=OFF`,
   );
   for (const [command, ...rest] of [
-    ["git", "init", "--quiet"],
-    ["git", "fetch", "--quiet", bundle, "HEAD"],
-    ["git", "checkout", "--quiet", "FETCH_HEAD", "--", "."],
     ["cmake", "-S", source, "-B", build, "-DCMAKE_BUILD_TYPE=Release", ...off],
     ["cmake", "--build", build, "--config", "Release", "--target", "llama-bench", "--parallel"],
   ]) {
-    const { status, stderr } = spawnSync(command, rest, { cwd: source, encoding: "utf8", maxBuffer: 2 ** 28 });
+    const { status, stderr } = spawnSync(command, rest, { encoding: "utf8", maxBuffer: 2 ** 28 });
     if (status !== 0) throw new Error(`${command} failed: ${stderr.slice(-2000)}`);
   }
   return program;

@@ -8,6 +8,7 @@
 #include "job_control.h"
 #include "layered_adapter.h"
 #include "memory_simulation.h"
+#include "rpc_servers.h"
 #include "scorer.h"
 
 namespace {
@@ -24,6 +25,8 @@ Napi::Object Register(Napi::Env env, Napi::Object exports) {
   exports.Set("JobControl", job_control);
   exports.Set("loadBackends", Napi::Function::New<backends::Load>(env, "loadBackends"));
   exports.Set("loadBackend", Napi::Function::New<backends::LoadLibrary>(env, "loadBackend"));
+  exports.Set("addServer", Napi::Function::New<rpc_servers::Add>(env, "addServer"));
+  exports.Set("lostServers", Napi::Function::New<rpc_servers::Lost>(env, "lostServers"));
   exports.Set("devices", Napi::Function::New<backends::Devices>(env, "devices"));
   exports.Set("versions", Napi::Function::New<backends::Versions>(env, "versions"));
   exports.Set("loadModel", Napi::Function::New<BaseModel::Load>(env, "loadModel"));

@@ -28,6 +28,12 @@ inline std::string String(const Napi::Object& options, const char* name) {
   return value.As<Napi::String>().Utf8Value();
 }
 
+inline bool Boolean(const Napi::Object& options, const char* name) {
+  Napi::Value value = options.Get(name);
+  if (!value.IsBoolean()) Fail(options.Env(), name, "true or false");
+  return value.As<Napi::Boolean>().Value();
+}
+
 inline std::vector<std::string> Strings(const Napi::Object& options, const char* name) {
   Napi::Value value = options.Get(name);
   if (!value.IsArray()) Fail(options.Env(), name, "an array of strings");

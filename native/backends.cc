@@ -11,6 +11,7 @@
 #include "llama.h"
 #include "log_lines.h"
 #include "native_error.h"
+#include "rpc_servers.h"
 
 namespace backends {
 
@@ -93,17 +94,18 @@ Napi::Value Devices(const Napi::CallbackInfo& info) {
   Napi::Array list = Napi::Array::New(env);
   for (size_t i = 0; i < ggml_backend_dev_count(); ++i) {
     ggml_backend_dev_t device = ggml_backend_dev_get(i);
+    if (rpc_servers::IsGone(ggml_backend_dev_description(device))) continue;
     size_t free = 0;
     size_t total = 0;
     ggml_backend_dev_memory(device, &free, &total);
     Napi::Object entry = Napi::Object::New(env);
     entry.Set("name", ggml_backend_dev_name(device));
-    entry.Set("description", ggml_backend_dev_description(device));
+    entry.Set("description", rpc_servers::Describe(ggml_backend_dev_description(device)));
     entry.Set("type", TypeName(ggml_backend_dev_type(device)));
     entry.Set("backend", ggml_backend_reg_name(ggml_backend_dev_backend_reg(device)));
     entry.Set("memoryFree", static_cast<double>(free));
     entry.Set("memoryTotal", static_cast<double>(total));
-    list.Set(static_cast<uint32_t>(i), entry);
+    list.Set(list.Length(), entry);
   }
   return list;
 }

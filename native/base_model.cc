@@ -6,9 +6,9 @@
 
 #include "addon_data.h"
 #include "arguments.h"
-#include "backends.h"
 #include "log_lines.h"
 #include "native_error.h"
+#include "placement.h"
 #include "promise_worker.h"
 
 namespace {
@@ -30,13 +30,10 @@ Napi::Value TokenOrNull(Napi::Env env, llama_token token) {
   return Napi::Number::New(env, token);
 }
 
-ModelHandle LoadModel(const std::string& path, int32_t gpu_layers, const std::vector<std::string>& names,
-                      const std::shared_ptr<JobState>& job) {
+ModelHandle LoadModel(const std::string& path, Placement placement, const std::shared_ptr<JobState>& job) {
   log_lines::Collector log;
   llama_model_params parameters = llama_model_default_params();
-  parameters.n_gpu_layers = gpu_layers;
-  std::vector<ggml_backend_dev_t> devices = backends::Find(names);
-  parameters.devices = devices.data();
+  placement.Apply(parameters);
   parameters.progress_callback = [](float progress, void* data) {
     auto* state = static_cast<JobState*>(data);
     state->progress = progress;
@@ -64,12 +61,9 @@ Napi::Value BaseModel::Load(const Napi::CallbackInfo& info) {
   Napi::Object options = arguments::Options(info, 0);
   auto* control = arguments::Instance<JobControl>(options, "control", AddonData::Of(env).job_control);
   const std::string path = arguments::String(options, "path");
-  const int32_t gpu_layers = arguments::Integer(options, "gpuLayers", -1, std::numeric_limits<int32_t>::max());
   return PromiseWorker<ModelHandle>::Start(
       env, options,
-      [path, gpu_layers, devices = arguments::Strings(options, "devices"), job = control->state()] {
-        return LoadModel(path, gpu_layers, devices, job);
-      },
+      [path, placement = Placement::Read(options), job = control->state()] { return LoadModel(path, placement, job); },
       [](Napi::Env e, ModelHandle&& model) {
         return AddonData::Of(e).base_model.New({Napi::External<ModelHandle>::New(e, &model)});
       });

@@ -58,19 +58,31 @@ export function linkedLibraries(folder) {
  * @returns {string[]} include folders
  */
 export function headers(target, git) {
+  checkOut(target, git, ["include", "ggml/include"]);
+  return [join(target, "include"), join(target, "ggml", "include")];
+}
+
+/**
+ * Checks out all of llama.cpp's sources into `target` once per version of node-llama-cpp.
+ * @returns {string} target
+ */
+export function sources(target, git) {
+  checkOut(target, git, ["."]);
+  return target;
+}
+
+function checkOut(target, git, paths) {
   const { folder, version } = nodeLlamaCpp();
   const stamp = join(target, "version.txt");
-  if (!existsSync(stamp) || readFileSync(stamp, "utf8") !== version) {
-    rmSync(target, { recursive: true, force: true });
-    mkdirSync(target, { recursive: true });
-    const bundle = join(folder, "llama", "gitRelease.bundle");
-    run(git, ["init", "--quiet"], target);
-    run(git, ["fetch", "--quiet", bundle, "HEAD"], target);
-    run(git, ["checkout", "--quiet", "FETCH_HEAD", "--", "include", "ggml/include"], target);
-    rmSync(join(target, ".git"), { recursive: true, force: true });
-    writeFileSync(stamp, version);
-  }
-  return [join(target, "include"), join(target, "ggml", "include")];
+  if (existsSync(stamp) && readFileSync(stamp, "utf8") === version) return;
+  rmSync(target, { recursive: true, force: true });
+  mkdirSync(target, { recursive: true });
+  const bundle = join(folder, "llama", "gitRelease.bundle");
+  run(git, ["init", "--quiet"], target);
+  run(git, ["fetch", "--quiet", bundle, "HEAD"], target);
+  run(git, ["checkout", "--quiet", "FETCH_HEAD", "--", ...paths], target);
+  rmSync(join(target, ".git"), { recursive: true, force: true });
+  writeFileSync(stamp, version);
 }
 
 function run(command, args, cwd) {

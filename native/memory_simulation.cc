@@ -1,18 +1,19 @@
 #include "memory_simulation.h"
 
 #include <cstdlib>
-#include <limits>
+#include <memory>
 #include <sstream>
 #include <string>
 
 #include "addon_data.h"
 #include "arguments.h"
-#include "backends.h"
+#include "context_shape.h"
+#include "graph_loss.h"
 #include "handles.h"
 #include "log_lines.h"
 #include "native_error.h"
+#include "placement.h"
 #include "promise_worker.h"
-#include "scorer.h"
 
 namespace {
 
@@ -38,13 +39,10 @@ SimulatedMemory ReadSizes(const std::string& log) {
   return memory;
 }
 
-SimulatedMemory Simulate(const std::string& path, int32_t gpu_layers, const std::vector<std::string>& names,
-                         const ScorerShape& shape, JobState& job) {
+SimulatedMemory Simulate(const std::string& path, Placement placement, const ScorerShape& shape, JobState& job) {
   log_lines::Collector log(log_lines::Collector::Level::kAll);
   llama_model_params parameters = llama_model_default_params();
-  parameters.n_gpu_layers = gpu_layers;
-  std::vector<ggml_backend_dev_t> devices = backends::Find(names);
-  parameters.devices = devices.data();
+  placement.Apply(parameters);
   parameters.no_alloc = true;
   parameters.load_mode = LLAMA_LOAD_MODE_NONE;
   parameters.progress_callback = [](float, void* data) { return !static_cast<JobState*>(data)->aborted; };
@@ -52,7 +50,14 @@ SimulatedMemory Simulate(const std::string& path, int32_t gpu_layers, const std:
   const ModelHandle model(llama_model_load_from_file(path.c_str(), parameters), ModelDeleter());
   if (job.aborted) throw NativeError("CANCELLED", "Cancelled.");
   if (!model) throw NativeError("MODEL_LOAD", "llama.cpp could not read " + path);
-  const ContextHandle context(llama_init_from_model(model.get(), ContextParameters(shape)));
+  llama_context_params layout = ContextParameters(shape);
+  std::unique_ptr<GraphLoss> loss;
+  if (shape.loss_in_graph) {
+    loss = std::make_unique<GraphLoss>(shape.max_sequences);
+    layout.samplers = loss->configs().data();
+    layout.n_samplers = loss->configs().size();
+  }
+  const ContextHandle context(llama_init_from_model(model.get(), layout));
   if (!context) throw NativeError("CONTEXT", "llama.cpp could not lay out a context");
   return ReadSizes(log.text());
 }
@@ -65,10 +70,8 @@ Napi::Value SimulateMemory(const Napi::CallbackInfo& info) {
   auto* control = arguments::Instance<JobControl>(options, "control", AddonData::Of(env).job_control);
   return PromiseWorker<SimulatedMemory>::Start(
       env, options,
-      [path = arguments::String(options, "path"),
-       gpu_layers = arguments::Integer(options, "gpuLayers", -1, std::numeric_limits<int32_t>::max()),
-       devices = arguments::Strings(options, "devices"), shape = ReadShape(options),
-       job = control->state()] { return Simulate(path, gpu_layers, devices, shape, *job); },
+      [path = arguments::String(options, "path"), placement = Placement::Read(options), shape = ReadShape(options),
+       job = control->state()] { return Simulate(path, placement, shape, *job); },
       [](Napi::Env e, SimulatedMemory&& memory) -> Napi::Value {
         Napi::Object value = Napi::Object::New(e);
         value.Set("computeBytes", memory.compute_bytes);

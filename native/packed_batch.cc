@@ -11,6 +11,7 @@ PackedBatch::PackedBatch(const std::vector<int32_t>& tokens, const std::vector<i
       scored.size() != tokens.size()) {
     throw NativeError("BAD_ARGUMENT", "The lengths of `tokens`, `offsets` and `scored` disagree");
   }
+  rows_of_sample_.resize(static_cast<size_t>(samples_));
   for (int32_t sample = 0; sample < samples_; ++sample) {
     const int32_t begin = offsets[static_cast<size_t>(sample)];
     const int32_t end = offsets[static_cast<size_t>(sample) + 1];
@@ -31,6 +32,7 @@ PackedBatch::PackedBatch(const std::vector<int32_t>& tokens, const std::vector<i
       sequences_.push_back(sample);
       outputs_.push_back(scored[next] != 0 ? 1 : 0);
       if (scored[next] != 0) {
+        rows_of_sample_[static_cast<size_t>(sample)].push_back(targets_.size());
         targets_.push_back(tokens[next]);
         sample_of_row_.push_back(sample);
       }

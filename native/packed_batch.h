@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
@@ -23,6 +24,8 @@ class PackedBatch {
   // The token that row r must predict, and the sample it belongs to.
   const std::vector<int32_t>& targets() const { return targets_; }
   const std::vector<int32_t>& sample_of_row() const { return sample_of_row_; }
+  // The other way round: the rows of each sample, ascending.
+  const std::vector<std::vector<size_t>>& rows_of_sample() const { return rows_of_sample_; }
 
  private:
   int32_t samples_;
@@ -34,4 +37,5 @@ class PackedBatch {
   std::vector<int8_t> outputs_;
   std::vector<int32_t> targets_;
   std::vector<int32_t> sample_of_row_;
+  std::vector<std::vector<size_t>> rows_of_sample_;
 };

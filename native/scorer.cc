@@ -17,8 +17,8 @@
 
 namespace {
 
-// What a run does with its logits beside the loss.
-enum class Logits { kNone, kKeep, kCompare };
+// What a run does with its logits beside the loss; kDivergence: in its place, see TokenDivergence.
+enum class Logits { kNone, kKeep, kCompare, kDivergence };
 
 struct RunRequest {
   std::shared_ptr<AdapterParts> adapter;  // null: the base model
@@ -29,7 +29,8 @@ struct RunRequest {
 };
 
 struct RunResult {
-  std::vector<double> sums;  // [samples]
+  std::vector<double> sums;      // [samples]
+  std::vector<int32_t> correct;  // [samples], scored tokens that are the most likely ones
   double max_difference = 0;
   double seconds = 0;
   double copy_seconds = 0;
@@ -82,7 +83,8 @@ std::string StructureOf(const ScorerState& state, const RunRequest& request) {
   return std::to_string(reinterpret_cast<uintptr_t>(request.adapter.get())) + ":" + std::to_string(first) + ":" + parts;
 }
 
-void Decode(ScorerState& state) {
+void Decode(ScorerState& state, Logits logits = Logits::kNone) {
+  if (state.graph_loss) state.graph_loss->Begin(*state.batch, logits != Logits::kNone);
   llama_memory_clear(llama_get_memory(state.context.get()), /*data=*/false);
   log_lines::Collector log;
   const int32_t status = llama_decode(state.context.get(), state.batch->View());
@@ -102,37 +104,69 @@ void RecordIfNew(ScorerState& state, const std::string& structure) {
   state.replay.EndRecord(structure);
 }
 
-// Per-sample sums of the loss; rows are independent, so threads change nothing in the result.
-std::vector<double> SumLosses(const ScorerState& state, const float* logits, size_t vocabulary) {
-  const std::vector<int32_t>& targets = state.batch->targets();
-  std::vector<double> losses(targets.size());
-  const size_t threads = std::min<size_t>(static_cast<size_t>(state.threads), targets.size());
-  const auto work = [&](size_t thread) {
-    for (size_t row = thread; row < targets.size(); row += threads) {
-      losses[row] = TokenLoss(logits + row * vocabulary, vocabulary, targets[row]);
-    }
+// Calls `work` for every row. Rows are independent, so threads change nothing in the result.
+template <typename Work>
+void ForEachRow(const ScorerState& state, const Work& work) {
+  const auto rows = static_cast<size_t>(state.batch->rows());
+  const size_t threads = std::min<size_t>(static_cast<size_t>(state.shape.threads), rows);
+  const auto stripe = [&](size_t thread) {
+    for (size_t row = thread; row < rows; row += threads) work(row);
   };
   std::vector<std::thread> helpers;
   helpers.reserve(threads);
   size_t started = 1;
   try {
-    for (; started < threads; ++started) helpers.emplace_back(work, started);
+    for (; started < threads; ++started) helpers.emplace_back(stripe, started);
   } catch (const std::system_error&) {
     // The system has no thread left: this one does the rest. Threads that run must be joined, whatever happens.
   }
-  for (size_t thread = started; thread < threads; ++thread) work(thread);
-  work(0);
+  for (size_t thread = started; thread < threads; ++thread) stripe(thread);
+  stripe(0);
   for (std::thread& helper : helpers) helper.join();
+}
 
-  std::vector<double> sums(static_cast<size_t>(state.batch->samples()), 0.0);
-  for (size_t row = 0; row < losses.size(); ++row) {
-    sums[static_cast<size_t>(state.batch->sample_of_row()[row])] += losses[row];
+std::vector<TokenScore> ScoreRows(const ScorerState& state, const float* logits, size_t vocabulary) {
+  const std::vector<int32_t>& targets = state.batch->targets();
+  std::vector<TokenScore> scores(targets.size());
+  ForEachRow(state, [&](size_t row) { scores[row] = ScoreToken(logits + row * vocabulary, vocabulary, targets[row]); });
+  return scores;
+}
+
+// The same, as the device computed it.
+std::vector<TokenScore> ScoresOf(const GraphLoss& loss, const std::vector<int32_t>& targets) {
+  std::vector<TokenScore> scores(targets.size());
+  for (size_t row = 0; row < scores.size(); ++row) {
+    scores[row] = {static_cast<double>(loss.losses()[row]), loss.best()[row] == targets[row]};
   }
-  return sums;
+  return scores;
+}
+
+void AddUp(const PackedBatch& batch, const std::vector<TokenScore>& scores, RunResult& result) {
+  result.sums.assign(static_cast<size_t>(batch.samples()), 0.0);
+  result.correct.assign(result.sums.size(), 0);
+  for (size_t row = 0; row < scores.size(); ++row) {
+    const auto sample = static_cast<size_t>(batch.sample_of_row()[row]);
+    result.sums[sample] += scores[row].loss;
+    result.correct[sample] += scores[row].correct ? 1 : 0;
+  }
+}
+
+void RequireKept(const std::vector<float>& reference, size_t count) {
+  if (reference.size() != count) throw NativeError("BAD_ARGUMENT", "No logits of this batch were kept to compare with");
+}
+
+// In place of the loss: how far each row's distribution is from that of the kept run.
+void MeasureDivergences(const ScorerState& state, const float* logits, size_t vocabulary,
+                        std::vector<TokenScore>& scores) {
+  RequireKept(state.reference, scores.size() * vocabulary);
+  const float* reference = state.reference.data();
+  ForEachRow(state, [&](size_t row) {
+    scores[row].loss = TokenDivergence(reference + row * vocabulary, logits + row * vocabulary, vocabulary);
+  });
 }
 
 double MaxDifference(const std::vector<float>& reference, const float* logits, size_t count) {
-  if (reference.size() != count) throw NativeError("BAD_ARGUMENT", "No logits of this batch were kept to compare with");
+  RequireKept(reference, count);
   double largest = 0;
   for (size_t i = 0; i < count; ++i) {
     const double difference = std::fabs(static_cast<double>(reference[i]) - static_cast<double>(logits[i]));
@@ -154,16 +188,26 @@ RunResult Execute(ScorerState& state, const RunRequest& request) {
   } else {
     state.replay.BeginPlain();
   }
-  Decode(state);
+  Decode(state, request.logits);
   RunResult result;
   if (resumes) {
     state.replay.EndRun();
     result.copy_seconds = state.replay.copy_seconds();
   }
   const auto vocabulary = static_cast<size_t>(llama_vocab_n_tokens(llama_model_get_vocab(state.model.get())));
-  const float* logits = llama_get_logits(state.context.get());
-  if (logits == nullptr) throw NativeError("DECODE", "llama.cpp returned no logits");
-  result.sums = SumLosses(state, logits, vocabulary);
+  const float* logits = nullptr;
+  std::vector<TokenScore> scores;
+  if (state.graph_loss) {
+    state.graph_loss->Finish();
+    scores = ScoresOf(*state.graph_loss, state.batch->targets());
+    logits = state.graph_loss->logits().data();
+  } else {
+    logits = llama_get_logits(state.context.get());
+    if (logits == nullptr) throw NativeError("DECODE", "llama.cpp returned no logits");
+    scores = ScoreRows(state, logits, vocabulary);
+  }
+  if (request.logits == Logits::kDivergence) MeasureDivergences(state, logits, vocabulary, scores);
+  AddUp(*state.batch, scores, result);
   const size_t count = static_cast<size_t>(state.batch->rows()) * vocabulary;
   if (request.logits == Logits::kKeep) state.reference.assign(logits, logits + count);
   if (request.logits == Logits::kCompare) {
@@ -197,13 +241,8 @@ std::shared_ptr<JobState> ReadJob(Napi::Env env, const Napi::Object& options) {
 
 }  // namespace
 
-ScorerState::ScorerState(ModelHandle base, const ScorerShape& shape)
-    : model(std::move(base)),
-      replay(llama_model_n_layer(model.get())),
-      max_tokens(shape.max_tokens),
-      max_sequences(shape.max_sequences),
-      max_rows(shape.max_rows),
-      threads(shape.threads) {
+ScorerState::ScorerState(ModelHandle base, const ScorerShape& asked)
+    : model(std::move(base)), replay(llama_model_n_layer(model.get())), shape(asked) {
   log_lines::Collector log;
   llama_context_params parameters = ContextParameters(shape);
   parameters.cb_eval = [](ggml_tensor* tensor, bool ask, void* self) {
@@ -211,7 +250,10 @@ ScorerState::ScorerState(ModelHandle base, const ScorerShape& shape)
     const JobState* running = state->job;
     // Backends other than the CPU's know no abort: what is left of the graph is skipped.
     if (ask && running != nullptr && running->aborted) state->replay.SkipEverything();
-    return GraphReplay::Evaluate(tensor, ask, &state->replay);
+    const bool replays = GraphReplay::Evaluate(tensor, ask, &state->replay);
+    if (!state->graph_loss || !state->graph_loss->Wants(tensor)) return replays;
+    if (!ask) state->graph_loss->Read(tensor);
+    return true;
   };
   parameters.cb_eval_user_data = this;
   parameters.abort_callback = [](void* self) {
@@ -219,37 +261,27 @@ ScorerState::ScorerState(ModelHandle base, const ScorerShape& shape)
     return running != nullptr && running->aborted.load();
   };
   parameters.abort_callback_data = this;
+  if (shape.loss_in_graph) {
+    graph_loss = std::make_unique<GraphLoss>(shape.max_sequences);
+    parameters.samplers = graph_loss->configs().data();
+    parameters.n_samplers = graph_loss->configs().size();
+  }
   context.reset(llama_init_from_model(model.get(), parameters));
+  if (context && graph_loss && !graph_loss->supported()) {
+    context.reset();
+    graph_loss.reset();
+    parameters.samplers = nullptr;
+    parameters.n_samplers = 0;
+    context.reset(llama_init_from_model(model.get(), parameters));
+  }
   if (!context) throw NativeError("CONTEXT", log.Explain("llama.cpp could not make a context"));
-}
-
-llama_context_params ContextParameters(const ScorerShape& shape) {
-  llama_context_params parameters = llama_context_default_params();
-  parameters.n_ctx = static_cast<uint32_t>(shape.max_tokens);
-  parameters.n_batch = parameters.n_ubatch = static_cast<uint32_t>(shape.max_tokens);
-  parameters.n_seq_max = static_cast<uint32_t>(shape.max_sequences);
-  parameters.n_outputs_max = static_cast<uint32_t>(std::max(shape.max_rows, shape.max_sequences));
-  parameters.n_threads = parameters.n_threads_batch = shape.threads;
-  parameters.kv_unified = true;
-  parameters.no_perf = true;
-  return parameters;
 }
 
 Napi::Function Scorer::Define(Napi::Env env) {
   return DefineClass(env, "Scorer",
                      {InstanceMethod<&Scorer::SetBatch>("setBatch"), InstanceMethod<&Scorer::Borders>("borders"),
-                      InstanceMethod<&Scorer::Run>("run"), InstanceMethod<&Scorer::Dispose>("dispose")});
-}
-
-ScorerShape ReadShape(const Napi::Object& options) {
-  constexpr int32_t kMost = std::numeric_limits<int32_t>::max();
-  ScorerShape shape;
-  shape.max_tokens = arguments::Integer(options, "maxTokens", 1, kMost);
-  shape.max_sequences =
-      arguments::Integer(options, "maxSequences", 1, static_cast<int32_t>(llama_max_parallel_sequences()));
-  shape.max_rows = arguments::Integer(options, "maxRows", 1, shape.max_tokens);
-  shape.threads = arguments::Integer(options, "threads", 1, 512);
-  return shape;
+                      InstanceMethod<&Scorer::Run>("run"), InstanceMethod<&Scorer::LossInGraph>("lossInGraph"),
+                      InstanceMethod<&Scorer::Dispose>("dispose")});
 }
 
 Napi::Value Scorer::Create(const Napi::CallbackInfo& info) {
@@ -291,7 +323,12 @@ Napi::Value Scorer::SetBatch(const Napi::CallbackInfo& info) {
     PackedBatch batch(arguments::Int32s(options, "tokens"), arguments::Int32s(options, "offsets"),
                       arguments::Bytes(options, "scored"),
                       llama_vocab_n_tokens(llama_model_get_vocab(state.model.get())));
-    if (batch.tokens() > state.max_tokens || batch.samples() > state.max_sequences || batch.rows() > state.max_rows) {
+    const ScorerShape& shape = state.shape;
+    const bool fits =
+        std::all_of(batch.rows_of_sample().begin(), batch.rows_of_sample().end(),
+                    [&shape](const auto& rows) { return rows.size() <= static_cast<size_t>(shape.rows_of_sequence); });
+    if (batch.tokens() > shape.max_tokens || batch.samples() > shape.max_sequences || batch.rows() > shape.max_rows ||
+        !fits) {
       throw NativeError("BAD_ARGUMENT", "The batch is larger than the scorer was made for");
     }
     state.batch.emplace(std::move(batch));
@@ -342,9 +379,12 @@ Napi::Value Scorer::Run(const Napi::CallbackInfo& info) {
     request.keep_at.push_back(static_cast<size_t>(border));
   }
   const std::string logits = arguments::String(options, "logits");
-  if (logits != "none" && logits != "keep" && logits != "compare")
-    arguments::Fail(env, "logits", "none, keep or compare");
-  request.logits = logits == "keep" ? Logits::kKeep : logits == "compare" ? Logits::kCompare : Logits::kNone;
+  if (logits != "none" && logits != "keep" && logits != "compare" && logits != "divergence")
+    arguments::Fail(env, "logits", "none, keep, compare or divergence");
+  request.logits = logits == "keep"         ? Logits::kKeep
+                   : logits == "compare"    ? Logits::kCompare
+                   : logits == "divergence" ? Logits::kDivergence
+                                            : Logits::kNone;
   const std::shared_ptr<JobState> job = ReadJob(env, options);
   state->busy = true;
   return PromiseWorker<RunResult>::Start(
@@ -356,14 +396,21 @@ Napi::Value Scorer::Run(const Napi::CallbackInfo& info) {
       [](Napi::Env e, RunResult&& result) -> Napi::Value {
         Napi::Float64Array sums = Napi::Float64Array::New(e, result.sums.size());
         std::copy(result.sums.begin(), result.sums.end(), sums.Data());
+        Napi::Int32Array correct = Napi::Int32Array::New(e, result.correct.size());
+        std::copy(result.correct.begin(), result.correct.end(), correct.Data());
         Napi::Object value = Napi::Object::New(e);
         value.Set("sums", sums);
+        value.Set("correct", correct);
         value.Set("maxDifference", result.max_difference);
         value.Set("seconds", result.seconds);
         value.Set("copySeconds", result.copy_seconds);
         value.Set("keptBytes", static_cast<double>(result.kept_bytes));
         return value;
       });
+}
+
+Napi::Value Scorer::LossInGraph(const Napi::CallbackInfo& info) {
+  return Napi::Boolean::New(info.Env(), Idle(info.Env())->graph_loss != nullptr);
 }
 
 Napi::Value Scorer::Dispose(const Napi::CallbackInfo& info) {

@@ -1,5 +1,6 @@
 #include "token_loss.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 
@@ -68,10 +69,46 @@ LORA_BOUNDARY_CLONES double SumOfExponentials(const float* x, size_t n, float ma
   return sum;
 }
 
+// Sum of exp(p - maximum) * (p - q) over the row. Where the weight is 0 an infinite difference counts nothing.
+LORA_BOUNDARY_CLONES double WeightedDifference(const float* p, const float* q, size_t n, float maximum) {
+  double lanes[kLanes] = {};
+  size_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) {
+    float weights[kLanes];
+    for (size_t j = 0; j < kLanes; ++j) weights[j] = NegativeExp(p[i + j] - maximum);
+    for (size_t j = 0; j < kLanes; ++j) {
+      const double difference = static_cast<double>(p[i + j]) - static_cast<double>(q[i + j]);
+      lanes[j] += weights[j] == 0.0f ? 0.0 : static_cast<double>(weights[j]) * difference;
+    }
+  }
+  double sum = 0.0;
+  for (size_t j = 0; j < kLanes; ++j) sum += lanes[j];
+  for (; i < n; ++i) {
+    const float weight = NegativeExp(p[i] - maximum);
+    const double difference = static_cast<double>(p[i]) - static_cast<double>(q[i]);
+    sum += weight == 0.0f ? 0.0 : static_cast<double>(weight) * difference;
+  }
+  return sum;
+}
+
 }  // namespace
 
-double TokenLoss(const float* logits, size_t vocabulary, int32_t target) {
+TokenScore ScoreToken(const float* logits, size_t vocabulary, int32_t target) {
   const float maximum = RowMaximum(logits, vocabulary);
   const double sum = SumOfExponentials(logits, vocabulary, maximum);
-  return std::log(sum) + static_cast<double>(maximum) - static_cast<double>(logits[target]);
+  const float own = logits[target];
+  const bool correct = own == maximum && std::find(logits, logits + target, maximum) == logits + target;
+  return {std::log(sum) + static_cast<double>(maximum) - static_cast<double>(own), correct};
+}
+
+double TokenDivergence(const float* reference, const float* logits, size_t vocabulary) {
+  const float reference_maximum = RowMaximum(reference, vocabulary);
+  const float maximum = RowMaximum(logits, vocabulary);
+  const double reference_sum = SumOfExponentials(reference, vocabulary, reference_maximum);
+  const double sum = SumOfExponentials(logits, vocabulary, maximum);
+  const double mean = WeightedDifference(reference, logits, vocabulary, reference_maximum) / reference_sum;
+  const double shift = static_cast<double>(maximum) - static_cast<double>(reference_maximum);
+  const double divergence = mean + std::log(sum / reference_sum) + shift;
+  // By Gibbs' inequality; below is rounding. What is not a number stays so.
+  return divergence < 0.0 ? 0.0 : divergence;
 }

@@ -31,7 +31,8 @@ export interface CandidateResult {
   readonly verdict: Verdict;
   /** Samples after which an adaptive strategy dropped it; null where it was kept to the end. */
   readonly droppedAfter: number | null;
-  readonly perSample: readonly number[];
+  /** Null for samples that it was not scored on. */
+  readonly perSample: readonly (number | null)[];
 }
 
 /** Whether the full adapter beats the base model on these samples at all. */
@@ -120,7 +121,12 @@ export interface CalibrationResult {
   };
   /** Of a run that was cancelled or failed: it had scored `data.samples` of so many, the longest first, which is no random choice. Else null. */
   readonly partial: { readonly ofSamples: number } | null;
-  readonly objective: "nll";
+  /** `nll`, `kl` (divergence from the full adapter: likeness, not quality), or the name of a metric of answers. */
+  readonly objective: string;
+  /** How `mean` and `perSample` read; gains are above 0 for better either way. Absent: lower is better, nats per token. */
+  readonly objectiveScale?: { readonly higherIsBetter: boolean; readonly unit: string };
+  /** The adapter was trained on these samples (`--in-sample`): nothing is called `better`. Absent: false. */
+  readonly inSample?: boolean;
   readonly strategy: "exhaustive";
   readonly goal: "economy" | "quality";
   readonly margin: number;
@@ -164,6 +170,12 @@ export interface CalibrationResult {
      */
     readonly replay: "exact" | "close" | "plain";
     readonly batchTokens: number;
+    /** Where the loss was computed: on the device behind the logits, or on the host in double. */
+    readonly loss: "graph" | "host";
+    readonly flashAttention: "auto" | "on" | "off";
+    /** Types of the KV cache, as llama.cpp names them. */
+    readonly cacheTypeK: string;
+    readonly cacheTypeV: string;
   };
   readonly cost: {
     /** Layer-token evaluations divided by (L x tokens of all samples). */

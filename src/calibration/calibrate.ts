@@ -1,13 +1,14 @@
 import { scoredCount, type Sample, type SampleSet } from "../data/sample.js";
 import type { Adapter } from "../engine/adapter.js";
 import type { ScoreSession } from "../engine/score-session.js";
-import type { ScoreSessionOptions } from "../engine/session-types.js";
+import type { ScoreObjective, ScoreSessionOptions } from "../engine/session-types.js";
 import { BackendError, CancelledError } from "../errors.js";
 import type { Candidate, Family } from "../lora/candidate.js";
 import type { CalibrationResult } from "../result.js";
 import type { Goal } from "../search/choose.js";
 import { conclude } from "../search/conclude.js";
 import { exhaustiveSearch, type SearchScorer } from "../search/exhaustive.js";
+import { KL, NLL } from "../search/objective.js";
 import type { ScoreTable } from "../search/scores.js";
 import { checkCalibrationOptions } from "./check-options.js";
 import { identify } from "./file-identity.js";
@@ -26,6 +27,13 @@ export interface CalibrationProgress {
 }
 
 export interface CalibrateOptions extends ScoreSessionOptions {
+  /**
+   * `nll` (default): how well the candidate predicts the samples. `kl`: how much like the full adapter it predicts, which
+   * needs no right answers and says nothing about quality: nothing can be `better`.
+   */
+  readonly objective?: ScoreObjective;
+  /** The adapter was trained on these samples: said in the result, and nothing is called `better`. Default false. */
+  readonly inSample?: boolean | undefined;
   /** `economy` (default): the fewest adapted layers that lose nothing; `quality`: the best proven better. */
   readonly goal?: Goal | undefined;
   /** Share of the adapter's gain that may be lost, in (0, 1); default 0.02. */
@@ -90,7 +98,9 @@ export async function calibrate(
       ? null
       : await Journal.open(options.journal, await machineInputs(adapter, session, record));
   if (journal !== null) {
-    session.useStore(await journal.storeOf("samples", sampleInputs(samples, session), session.batches));
+    session.useStore(
+      await journal.storeOf("samples", sampleInputs(samples, session, options.objective), session.batches),
+    );
     for (const notice of journal.notices) options.onNotice?.(notice);
   }
   progress.report("plan", 0, 1);
@@ -98,7 +108,7 @@ export async function calibrate(
   options.onPlan?.(plan);
 
   const partial = new PartialScores(samples);
-  const scorer = searchScorer(adapter, samples, session, partial);
+  const scorer = searchScorer(adapter, samples, session, options.objective, partial);
   const facts = (): ResultFacts => ({
     ...{ record, session: session.facts, command: options.command ?? [] },
     seconds: (performance.now() - start) / 1000,
@@ -125,9 +135,11 @@ export async function calibrate(
 }
 
 function judgeOptions(adapter: Adapter, options: CalibrateOptions) {
-  const { goal, margin, confidence, seed, tokenWeighted, force } = options;
+  const { objective, inSample, goal, margin, confidence, seed, tokenWeighted, force } = options;
   return {
     coveredLayers: adapter.file.layers,
+    objective: objective === "kl" ? KL : NLL,
+    ...(inSample !== undefined && { inSample }),
     ...(goal !== undefined && { goal }),
     ...(margin !== undefined && { margin }),
     ...(confidence !== undefined && { confidence }),
@@ -189,6 +201,7 @@ function searchScorer(
   adapter: Adapter,
   { samples }: SampleSet,
   session: ScoreSession,
+  objective: ScoreObjective | undefined,
   partial: PartialScores,
 ): SearchScorer {
   return {
@@ -200,6 +213,7 @@ function searchScorer(
       partial.beginStage(candidates);
       return session.score(candidates, {
         ...scoring,
+        objective,
         onBatch: (batch, scores) => {
           partial.add(batch, scores);
         },

@@ -95,9 +95,17 @@ function isLine(value: Readonly<Record<string, unknown>>): boolean {
   return check === undefined ? isInputs(inputs) : isObject(check) && isCheck(check);
 }
 
-function isCheck({ replay, noiseFloor, notices, usable, layerTokens }: Readonly<Record<string, unknown>>): boolean {
+function isCheck({
+  replay,
+  loss,
+  noiseFloor,
+  notices,
+  usable,
+  layerTokens,
+}: Readonly<Record<string, unknown>>): boolean {
   return (
     ["exact", "close", "plain"].includes(replay as string) &&
+    ["graph", "host"].includes(loss as string) &&
     Number.isFinite(noiseFloor) &&
     Number.isSafeInteger(layerTokens) &&
     Array.isArray(notices) &&

@@ -4,6 +4,7 @@ import { InputError } from "../errors.js";
 import type { Candidate } from "../lora/candidate.js";
 import type { CalibrationResult } from "../result.js";
 import { exhaustiveSearch, type SearchScorer } from "../search/exhaustive.js";
+import { KL, NLL } from "../search/objective.js";
 import type { PartFile } from "./read-part.js";
 import { resultOf } from "./result-of.js";
 import { differences, type RunInputs } from "./run-record.js";
@@ -30,7 +31,11 @@ export async function mergeParts(parts: readonly PartFile[], options: MergeOptio
   const scorer = new RecordedScorer(sorted);
   const { command = [], ...asked } = options;
   const judging = { ...first.judging, ...definedOf(asked) };
-  const outcome = await exhaustiveSearch(scorer, { ...definedOf(judging), families: first.families });
+  const outcome = await exhaustiveSearch(scorer, {
+    ...definedOf(judging),
+    families: first.families,
+    objective: first.objective === "kl" ? KL : NLL,
+  });
   const result = resultOf(outcome, [...first.record.samples.keys()], {
     ...{ record: first.record, session: scorer.facts, command },
     seconds: sorted.reduce((sum, { seconds }) => sum + seconds, 0),
@@ -61,7 +66,7 @@ class RecordedScorer implements SearchScorer {
   }
 
   /** As a session tells them that has scored everything itself; its self-check runs on the first batch. */
-  get facts(): Pick<SessionFacts, "passes" | "naivePasses" | "replay" | "noiseFloor" | "notices"> {
+  get facts(): Pick<SessionFacts, "passes" | "naivePasses" | "replay" | "loss" | "noiseFloor" | "notices"> {
     const checks = this.#parts.flatMap(({ check }) => check ?? []);
     const layerTokens = this.#layerTokens + (this.#first.check?.layerTokens ?? 0);
     const worst = (["plain", "close", "exact"] as const).find((replay) => checks.some((it) => it.replay === replay));
@@ -69,6 +74,7 @@ class RecordedScorer implements SearchScorer {
       passes: layerTokens / (this.layers * this.#first.record.tokens),
       naivePasses: this.#naivePasses,
       replay: worst ?? null,
+      loss: this.#first.check?.loss ?? null,
       noiseFloor: checks.reduce((most, { noiseFloor }) => Math.max(most, noiseFloor), 0),
       notices: [...new Set(checks.flatMap(({ notices }) => notices))],
     };
@@ -89,6 +95,7 @@ class RecordedScorer implements SearchScorer {
       const vectors = [...new Set(recorded.map(({ vector }) => vector))];
       this.#layerTokens += layersOf(vectors, part) * tokens;
     }
+    if (this.#first.objective === "kl") this.#layerTokens += this.layers * this.#first.record.tokens;
     this.#naivePasses += candidates.length;
     return Promise.resolve(scores);
   }

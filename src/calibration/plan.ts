@@ -2,7 +2,7 @@ import type { SampleSet } from "../data/sample.js";
 import type { Adapter } from "../engine/adapter.js";
 import { requireMemory, type MemoryEstimate } from "../engine/memory-estimate.js";
 import type { ScoreSession } from "../engine/score-session.js";
-import type { ScoreSessionOptions } from "../engine/session-types.js";
+import type { ScoreObjective, ScoreSessionOptions } from "../engine/session-types.js";
 import type { Family } from "../lora/candidate.js";
 import { boundaryCandidates, scaleCandidates } from "../search/families.js";
 import { DEFAULT_CONFIDENCE, DEFAULT_MARGIN } from "../search/judge-options.js";
@@ -26,6 +26,8 @@ export interface CalibrationPlan {
   readonly seconds: number | null;
   /** Bytes beyond model and adapter. */
   readonly memory: MemoryEstimate;
+  /** Bytes of kept states that travel to and from RPC servers, at most; 0 without any. */
+  readonly rpcStateBytes: number;
   /** Smallest difference these samples can show with 80 % power, as a share of the adapter's gain; null: none. */
   readonly smallestShare: number | null;
   /** Share of the gain that may be lost. */
@@ -33,6 +35,8 @@ export interface CalibrationPlan {
 }
 
 export interface PlanOptions extends ScoreSessionOptions {
+  /** As for `calibrate`. */
+  readonly objective?: ScoreObjective | undefined;
   readonly families?: readonly Family[] | undefined;
   readonly margin?: number | undefined;
   readonly confidence?: number | undefined;
@@ -58,6 +62,7 @@ export async function planSession(
   adapter: Adapter,
   samples: SampleSet,
   {
+    objective,
     families = ["boundary"],
     margin = DEFAULT_MARGIN,
     confidence = DEFAULT_CONFIDENCE,
@@ -69,11 +74,11 @@ export async function planSession(
   const controls = scaleCandidates(layers);
   const controlsAsked = families.includes("scale");
   const candidates = [...boundaryCandidates(layers, adapter.file.layers), ...(controlsAsked ? controls : [])];
-  const cost = session.cost(candidates);
-  const memory = await session.estimateMemory(candidates, signal);
+  const cost = session.cost(candidates, objective);
+  const memory = await session.estimateMemory(candidates, signal, objective);
   requireMemory(memory, session.batchTokens);
   const passes = cost.passes + cost.checkPasses;
-  const left = session.passesLeft(candidates);
+  const left = session.passesLeft(candidates, objective);
   const seconds = async () => (left === 0 ? 0 : (left / cost.passes) * passes * (await session.probe(signal)));
   return {
     samples: samples.samples.length,
@@ -83,9 +88,10 @@ export async function planSession(
     candidates: candidates.length,
     passes,
     naivePasses: cost.naivePasses,
-    controlPasses: controlsAsked ? 0 : session.cost(controls).passes,
+    controlPasses: controlsAsked ? 0 : session.cost(controls, objective).passes,
     seconds: measure ? await seconds() : null,
     memory,
+    rpcStateBytes: cost.rpcStateBytes,
     smallestShare: smallestDifference({ units: samples.groups, confidence }),
     margin,
   };

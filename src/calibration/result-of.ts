@@ -6,7 +6,7 @@ import type { RunRecord } from "./run-record.js";
 
 export interface ResultFacts {
   readonly record: RunRecord;
-  readonly session: Pick<SessionFacts, "passes" | "naivePasses" | "replay" | "noiseFloor" | "notices">;
+  readonly session: Pick<SessionFacts, "passes" | "naivePasses" | "replay" | "loss" | "noiseFloor" | "notices">;
   readonly command: readonly string[];
   /** Wall time so far. */
   readonly seconds: number;
@@ -25,7 +25,8 @@ export function resultOf(
   const { judgement, ...answer } = outcome;
   const samples = scored.flatMap((index) => record.samples[index] ?? []);
   const scoredTokens = samples.reduce((sum, sample) => sum + sample.scored, 0);
-  const { passes, naivePasses, replay, noiseFloor, notices } = session;
+  const { passes, naivePasses, replay, loss, noiseFloor, notices } = session;
+  const { objective, inSample } = judgement.options;
   return {
     schema: "lora-boundary/calibration@1",
     version: packageVersion,
@@ -46,7 +47,9 @@ export function resultOf(
       lines: samples.map(({ line }) => line),
     },
     partial: samples.length < record.samples.length ? { ofSamples: record.samples.length } : null,
-    objective: "nll",
+    objective: objective.name,
+    objectiveScale: { higherIsBetter: objective.higherIsBetter, unit: objective.unit },
+    inSample,
     strategy: "exhaustive",
     goal: answer.goal,
     margin: answer.margin,
@@ -59,7 +62,7 @@ export function resultOf(
     pareto: answer.pareto,
     controls: { ...answer.controls, noiseFloor },
     output: null,
-    engine: { ...record.engine, replay: replay ?? "exact" },
+    engine: { ...record.engine, replay: replay ?? "exact", loss: loss ?? "host" },
     cost: {
       passes,
       naivePasses: Math.max(naivePasses, answer.candidates.length),

@@ -3,6 +3,7 @@ import { scoredCount, type SampleSet } from "../data/sample.js";
 import type { Adapter } from "../engine/adapter.js";
 import { engineFacts } from "../engine/backend.js";
 import type { ScoreSession } from "../engine/score-session.js";
+import type { ScoreObjective } from "../engine/session-types.js";
 import { packageVersion } from "../package-version.js";
 import type { CalibrationResult } from "../result.js";
 import type { FileIdentity } from "./file-identity.js";
@@ -23,7 +24,7 @@ export interface RunRecord {
   readonly adapter: CalibrationResult["adapter"];
   readonly data: Pick<CalibrationResult["data"], "path" | "sha256" | "seed" | "template" | "notices">;
   readonly samples: readonly RecordedSample[];
-  readonly engine: Pick<CalibrationResult["engine"], "llamaCpp" | "backend" | "threads" | "batchTokens">;
+  readonly engine: Omit<CalibrationResult["engine"], "replay" | "loss">;
   /** Of all samples, as a plain pass computes them. */
   readonly tokens: number;
 }
@@ -58,6 +59,9 @@ export async function recordRun(
       backend: placement.backend,
       threads: session.threads,
       batchTokens: session.batchTokens,
+      flashAttention: session.context.flashAttention,
+      cacheTypeK: session.context.keyType,
+      cacheTypeV: session.context.valueType,
     },
     tokens: session.tokens,
   };
@@ -67,7 +71,11 @@ export async function recordRun(
 export type RunInputs = Readonly<Record<string, string>>;
 
 /** Of the samples alone; a run may have several sets. */
-export function sampleInputs({ samples, sha256 }: SampleSet, session: ScoreSession): RunInputs {
+export function sampleInputs(
+  { samples, sha256 }: SampleSet,
+  session: ScoreSession,
+  objective: ScoreObjective = "nll",
+): RunInputs {
   const read = createHash("sha256");
   for (const { tokens, scored, group, line } of samples) {
     read
@@ -78,6 +86,7 @@ export function sampleInputs({ samples, sha256 }: SampleSet, session: ScoreSessi
   const packing = createHash("sha256").update(JSON.stringify(session.batches)).digest("hex");
   return {
     samples: sha256,
+    objective,
     "how samples are read (limit, seed, template, tokens)": read.digest("hex"),
     "packing (--batch-tokens, --seed)": `${session.batchTokens} tokens, ${packing}`,
   };
@@ -97,6 +106,12 @@ export async function machineInputs(
     "lora-boundary": packageVersion,
     "llama.cpp": llamaCpp,
     "device (--gpu, --device, --gpu-layers)": [backend, ...devices, gpuLayers].join(", "),
+    "context (--flash-attn, --cache-type-k, --cache-type-v, --loss)": [
+      session.context.flashAttention,
+      session.context.keyType,
+      session.context.valueType,
+      session.context.lossInGraph ? "graph" : "host",
+    ].join(", "),
     "rank padding": String(adapter.rankMultiple),
     threads: String(session.threads),
     processor: systemInfo,

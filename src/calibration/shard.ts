@@ -3,6 +3,7 @@ import type { Adapter } from "../engine/adapter.js";
 import { strengthsOf } from "../engine/candidate-strengths.js";
 import type { SelfCheck } from "../engine/score-store.js";
 import type { ScoreSession } from "../engine/score-session.js";
+import type { ScoreObjective } from "../engine/session-types.js";
 import { UsageError } from "../errors.js";
 import type { Candidate, Family } from "../lora/candidate.js";
 import { packageVersion } from "../package-version.js";
@@ -27,6 +28,7 @@ export interface RecordedJudging {
   readonly confidence?: number | undefined;
   readonly seed?: number | undefined;
   readonly tokenWeighted?: boolean | undefined;
+  readonly inSample?: boolean | undefined;
   readonly force?: boolean | undefined;
 }
 
@@ -39,6 +41,7 @@ export interface CalibrationPart {
   readonly shard: Shard;
   /** What every score depends on; equal in all parts of a run. */
   readonly inputs: RunInputs;
+  readonly objective: ScoreObjective;
   readonly families: readonly Family[];
   readonly judging: RecordedJudging;
   /** How the samples were read, where it is known: `ReadSamplesOptions`. */
@@ -82,14 +85,15 @@ export async function scoreShard(
 ): Promise<CalibrationPart> {
   const start = performance.now();
   checkCalibrationOptions(options);
-  const { families = ["boundary"], signal, onProgress, goal, margin, confidence, seed, tokenWeighted, force } = options;
+  const { families = ["boundary"], signal, onProgress, objective = "nll" } = options;
+  const { goal, margin, confidence, seed, tokenWeighted, inSample, force } = options;
   await using session = adapter.openSession(samples.samples, options);
   const batches = batchesOf(shard, session.batches.length);
   const model = await identify(adapter.model.file.shards, { hash: options.hash, signal });
   const source = await identify([adapter.file.gguf], { hash: "full", signal });
   const record = await recordRun(adapter, samples, session, { model, adapter: source });
   const machine = await machineInputs(adapter, session, record);
-  const read = sampleInputs(samples, session);
+  const read = sampleInputs(samples, session, objective);
   await using journal = options.journal === undefined ? null : await Journal.open(options.journal, machine);
   if (journal !== null) {
     session.useStore(await journal.storeOf("samples", read, session.batches));
@@ -99,7 +103,7 @@ export async function scoreShard(
   const { first, controls } = exhaustiveCandidates(adapter.model.layers, adapter.file.layers, families);
   const candidates = [...first, ...controls.filter(({ id }) => !first.some((it) => it.id === id))];
   const perSample = await session.score(candidates, {
-    ...{ batches, signal },
+    ...{ objective, batches, signal },
     onProgress: ({ done, total }) => {
       const seconds = (performance.now() - start) / 1000;
       onProgress?.({
@@ -118,8 +122,9 @@ export async function scoreShard(
     command: options.command ?? [],
     shard,
     inputs: { ...machine, ...read },
+    objective,
     families,
-    judging: { goal, margin, confidence, seed, tokenWeighted, force },
+    judging: { goal, margin, confidence, seed, tokenWeighted, inSample, force },
     reading: options.reading ?? null,
     record,
     packing: session.batches.map((batch, index) => ({ samples: batch, tokens: session.batchLengths[index] ?? 0 })),

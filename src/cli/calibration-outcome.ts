@@ -5,6 +5,7 @@ import { renderCalibration } from "../report/terminal.js";
 import type { CalibrationResult } from "../result.js";
 import type { CommandContext } from "./context.js";
 import { deliver, type JsonRequest } from "./json-output.js";
+import { writePage, type PageRequest } from "./page-output.js";
 
 /**
  * For the start of a run: an hour must not end in a bad name.
@@ -43,7 +44,7 @@ export async function requireOutput(
 export async function tellOutcome(
   found: CalibrationResult,
   write: ((result: CalibrationResult) => Promise<CalibrationResult>) | null,
-  json: JsonRequest,
+  { json, page }: { readonly json: JsonRequest; readonly page: PageRequest },
   context: CommandContext,
 ): Promise<number> {
   let result = found;
@@ -60,6 +61,7 @@ export async function tellOutcome(
   }
   context.progress.done();
   await deliver(result, () => renderCalibration(result, context.style), json, context);
+  await writePage(result, page, context);
   if (failure !== null) throw failure;
   if (!result.gate.passed && !result.gate.forced) {
     throw new InputError(

@@ -40,13 +40,22 @@ class Notebook {
  *
  * @throws CancelledError; what is wrong with machine or files is a finding
  */
-export async function findingsOf(files: readonly string[], signal: AbortSignal): Promise<DoctorFindings> {
+export async function findingsOf(
+  files: readonly string[],
+  signal: AbortSignal,
+  rpc: readonly string[] = [],
+): Promise<DoctorFindings> {
   const [first, second, samples] = files;
   const notes = new Notebook();
   // Files are judged by their headers, without the time that loading the addon takes.
-  const engine = first === undefined ? await notes.tryTo("engine", () => engineFacts({ gpus: true })) : null;
+  const local =
+    first === undefined || rpc.length > 0 ? await notes.tryTo("engine", () => engineFacts({ gpus: true })) : null;
   if (first !== undefined) await notes.tryTo("engine", requireAddonBuilt);
-  const addon = notes.problems.length > 0 ? "missing" : engine === null ? "built" : "loaded";
+  const addon = notes.problems.length > 0 ? "missing" : local === null ? "built" : "loaded";
+  const engine =
+    local === null || rpc.length === 0
+      ? local
+      : ((await notes.tryTo("engine", () => engineFacts({ gpus: true, rpc }))) ?? local);
   const found =
     first === undefined
       ? NOTHING

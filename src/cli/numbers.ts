@@ -11,3 +11,13 @@ export function decimal(text: string): number {
   if (!/^\d*\.?\d+(e-?\d+)?$/i.test(text)) throw new InvalidArgumentError("Give a number such as 0.05.");
   return Number(text);
 }
+
+/** Texts with commas between; an empty one is the core's to refuse. */
+export function list(text: string): string[] {
+  return text.split(",");
+}
+
+/** Numbers with commas between. */
+export function decimals(text: string): number[] {
+  return list(text).map(decimal);
+}

@@ -31,8 +31,17 @@ const COMMANDS: readonly CommandEntry[] = [
     summary: "find the fewest layers that keep the quality, prove it, write them",
     load: () => import("./commands/calibrate.js"),
   },
+  {
+    name: "report",
+    summary: "show results again: as a page, as charts, compared",
+    load: () => import("./commands/report.js"),
+  },
   { name: "trim", summary: "write an adapter that keeps only some layers", load: () => import("./commands/trim.js") },
-  { name: "inspect", summary: "show what is in a GGUF file", load: () => import("./commands/inspect.js") },
+  {
+    name: "inspect",
+    summary: "show what is in a GGUF file, or what differs between two",
+    load: () => import("./commands/inspect.js"),
+  },
   { name: "doctor", summary: "check this machine and your files", load: () => import("./commands/doctor.js") },
 ];
 

@@ -6,6 +6,7 @@ import { checkOptions, type CheckedOptions, type ReadSamplesOptions } from "./op
 import { place, type Origin } from "./origin.js";
 import { Pacer } from "./pacer.js";
 import { readRows, type ReadRowsResult } from "./read-rows.js";
+import { answerOf } from "./references.js";
 import { parseRow, type Row } from "./rows.js";
 import { scoredCount, type Sample, type SampleSet } from "./sample.js";
 import { Reservoir } from "./shuffle.js";
@@ -55,7 +56,8 @@ async function encodeRows(
     const repeats = seen.get(print) ?? null;
     if (repeats === null) seen.set(print, samples.length);
     else notices.add("duplicate", row.line);
-    samples.push({ tokens, scored, group: row.group, line: row.line, repeats });
+    const source = { row: row.fields, answer: answerOf(row) };
+    samples.push({ tokens, scored, group: row.group, line: row.line, source, repeats });
   }
   if (samples.length === 0 && firstTooLong !== null) {
     const { line, tokens } = firstTooLong;
@@ -80,7 +82,7 @@ function withGroups(samples: readonly Ungrouped[]): Sample[] {
     while (group === null && repeats === null && given.has(name)) name = `#${name}`;
     named.push(name);
   }
-  return samples.map(({ tokens, scored, line }, index) => ({ tokens, scored, group: named[index] ?? "", line }));
+  return samples.map(({ repeats, ...sample }, index) => ({ ...sample, group: named[index] ?? "" }));
 }
 
 /** Options that had nothing to act on, and a set too small for statistics. */

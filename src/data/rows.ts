@@ -2,20 +2,22 @@ import { describe, isRecord, readConversation, type Message } from "./conversati
 import { excerpt } from "./escape-text.js";
 import { rowError, type Origin } from "./origin.js";
 
+type Fields = Readonly<Record<string, unknown>>;
+
 /** One checked row, before any template or tokenizer. */
 export type Row = {
   /** 1-based line or row number. */
   readonly line: number;
   /** The user's `group` as text, or null. */
   readonly group: string | null;
+  /** The row as given, the user's own fields included. */
+  readonly fields: Fields;
 } & (
   | { readonly form: "completion"; readonly prompt: string; readonly completion: string }
   | { readonly form: "conversation"; readonly messages: readonly Message[] }
   | { readonly form: "alpaca"; readonly instruction: string; readonly input: string; readonly output: string }
   | { readonly form: "text"; readonly text: string }
 );
-
-type Fields = Readonly<Record<string, unknown>>;
 
 /** The fields that make a form; a row has a form when it has all of them. Other fields are the user's own and ignored. */
 const FORMS = [
@@ -102,7 +104,7 @@ export function parseRow(value: unknown, origin: Origin, line: number): Row {
     const names = forms.map((fields) => fields.map((field) => `\`${field}\``).join(" + ")).join(" and ");
     throw rowError("SAMPLES_TWO_FORMS", origin, line, `The row fits two forms, ${names}. Keep the fields of one.`);
   }
-  const base = { line, group: readGroup(value, origin, line) };
+  const base = { line, group: readGroup(value, origin, line), fields: value };
   switch (form[0]) {
     case "prompt":
       return {

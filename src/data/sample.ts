@@ -11,6 +11,15 @@ export interface Sample {
   readonly group: string;
   /** Where it came from: 1-based line in a JSONL file, 1-based index in an array. */
   readonly line: number;
+  /** What metrics of answers need; absent in samples made by hand. */
+  readonly source?: SampleSource;
+}
+
+export interface SampleSource {
+  /** The row as given, the user's own fields included. */
+  readonly row: Readonly<Record<string, unknown>>;
+  /** The text that a model should write there: the completion, or the last assistant turn. Null in rows of plain text. */
+  readonly answer: string | null;
 }
 
 /** How many of a sample's tokens are scored. */

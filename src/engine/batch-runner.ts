@@ -26,14 +26,17 @@ export interface Run {
   readonly resumeAt?: number;
   /** Layers, above `resumeAt`, below which to keep the state. Default: none. */
   readonly keepAt?: readonly number[];
-  /** Keep the logits of this run, or compare with those kept. */
-  readonly logits?: "keep" | "compare";
+  /** See `NativeRun.logits`; default: only the loss. */
+  readonly logits?: "keep" | "compare" | "divergence";
 }
 
 /** Carries out runs on one packed batch after another, in a context made when it is first needed. */
 export class BatchRunner {
   nativeSeconds = 0;
   copySeconds = 0;
+  /** Where the loss is computed; null before `open`. */
+  loss: "graph" | "host" | null = null;
+  readonly notices: string[] = [];
   readonly #handles: NativeHandles;
   readonly #shape: NativeShape;
   #scorer: NativeScorer | null = null;
@@ -50,7 +53,14 @@ export class BatchRunner {
 
   async open(signal: AbortSignal | undefined): Promise<void> {
     const { addon, model } = this.#handles;
-    this.#scorer ??= await nativeJob(addon, () => addon.createScorer({ ...this.#shape, model }), { signal });
+    if (this.#scorer !== null) return;
+    this.#scorer = await nativeJob(addon, () => addon.createScorer({ ...this.#shape, model }), { signal });
+    this.loss = this.#scorer.lossInGraph() ? "graph" : "host";
+    if (this.loss === "host" && this.#shape.lossInGraph) {
+      this.notices.push(
+        "The device lacks an operation that the loss needs, so logits are copied to the host and summed there: same scores, more time.",
+      );
+    }
   }
 
   /** Packs samples side by side; kept states are forgotten. */

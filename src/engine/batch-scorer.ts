@@ -1,10 +1,11 @@
 import { BackendError } from "../errors.js";
-import type { BatchRunner } from "./batch-runner.js";
+import type { BatchRunner, Run } from "./batch-runner.js";
 import { planRuns, type TriePlan, type TrieRun } from "./scale-trie.js";
 import type { SelfCheck } from "./score-store.js";
-import type { ReplayMode } from "./session-types.js";
+import type { ReplayMode, ScoreObjective } from "./session-types.js";
 
 export interface BatchScoreOptions {
+  readonly objective: ScoreObjective;
   readonly signal: AbortSignal | undefined;
   /** Compute every vector from the tokens. */
   readonly plain: boolean;
@@ -60,26 +61,34 @@ export class BatchScorer {
     return this.#usable;
   }
 
-  /** Layers that scoring `vectors` on one batch takes, the self-check apart. */
+  /** Layers that scoring `vectors` on one batch takes, self-check and reference apart. */
   layersOf(vectors: readonly Float32Array[], plain: boolean): number {
     if (plain || this.replay === "plain") return vectors.length * this.#layers;
     return planRuns(vectors, this.#usable).layersComputed;
   }
 
-  /** @returns per vector: per sample of the batch, summed negative log-likelihood, nats */
+  /** @returns per vector: per sample of the batch, the objective summed over scored tokens, nats */
   async score(vectors: readonly Float32Array[], options: BatchScoreOptions): Promise<readonly Float64Array[]> {
+    if (options.objective === "kl") await this.#keepFull(vectors, options);
     if (!options.plain && this.replay !== "plain") {
       const sums = await this.#resumed(vectors, options);
       if (sums !== null) return sums;
     }
     const sums: Float64Array[] = [];
     for (const [vector, strengths] of vectors.entries()) {
-      const result = await this.#runner.run({ strengths }, options.signal);
+      const result = await this.#runner.run({ strengths, ...logitsFor(options) }, options.signal);
       await options.onSums(vector, result.sums);
       sums.push(result.sums);
       options.onRun(this.#layers);
     }
     return sums;
+  }
+
+  /** What divergences are measured from: the logits of the full adapter on this batch. */
+  async #keepFull([first]: readonly Float32Array[], { signal, onRun }: BatchScoreOptions): Promise<void> {
+    const strengths = new Float32Array(first?.length ?? 0).fill(1);
+    await this.#runner.run({ strengths, logits: "keep" }, signal);
+    onRun(this.#layers);
   }
 
   /** Null where resuming does not work; it is not tried again then. */
@@ -108,15 +117,15 @@ export class BatchScorer {
   async #follow(
     plan: TriePlan,
     vectors: readonly Float32Array[],
-    { signal, onRun, onSums }: BatchScoreOptions,
+    options: BatchScoreOptions,
   ): Promise<readonly Float64Array[]> {
     const sums: Float64Array[] = vectors.map(() => new Float64Array());
     for (const { vector, resumeAt, keepAt } of plan.runs) {
       const strengths = vectors[vector] ?? new Float32Array();
-      const result = await this.#runner.run({ strengths, resumeAt, keepAt }, signal);
-      await onSums(vector, result.sums);
+      const result = await this.#runner.run({ strengths, resumeAt, keepAt, ...logitsFor(options) }, options.signal);
+      await options.onSums(vector, result.sums);
       sums[vector] = result.sums;
-      onRun(this.#layers - resumeAt);
+      options.onRun(this.#layers - resumeAt);
     }
     return sums;
   }
@@ -129,13 +138,15 @@ export class BatchScorer {
     plan: TriePlan,
     vectors: readonly Float32Array[],
     sums: readonly Float64Array[],
-    { signal, onRun, rows }: BatchScoreOptions,
+    options: BatchScoreOptions,
   ): Promise<boolean> {
+    const { rows } = options;
     const checked = selfChecks(plan);
     if (checked.length === 0) return true;
     const again = async (vector: number) => {
-      const result = await this.#runner.run({ strengths: vectors[vector] ?? new Float32Array() }, signal);
-      onRun(this.#layers);
+      const strengths = vectors[vector] ?? new Float32Array();
+      const result = await this.#runner.run({ strengths, ...logitsFor(options) }, options.signal);
+      options.onRun(this.#layers);
       this.checkRuns += 1;
       return result.sums;
     };
@@ -159,6 +170,10 @@ export class BatchScorer {
     );
     return null;
   }
+}
+
+function logitsFor({ objective }: BatchScoreOptions): Pick<Run, "logits"> {
+  return objective === "kl" ? { logits: "divergence" } : {};
 }
 
 /** Nats per scored token; infinite where one is not a number. */

@@ -17,6 +17,7 @@ export interface MemoryEstimate {
 export interface BatchFacts {
   readonly maxTokens: number;
   readonly maxRows: number;
+  readonly lossInGraph: boolean;
 }
 
 /**
@@ -24,7 +25,7 @@ export interface BatchFacts {
  * @param states most states kept at the same time
  */
 export function estimateMemory(
-  { maxTokens, maxRows }: BatchFacts,
+  { maxTokens, maxRows, lossInGraph }: BatchFacts,
   model: { readonly embedding: number; readonly vocabulary: number },
   adapter: AdapterFile,
   simulated: { readonly computeBytes: number; readonly cacheBytes: number },
@@ -38,7 +39,8 @@ export function estimateMemory(
   );
   return {
     states: states * maxTokens * model.embedding * float,
-    logits: maxRows * model.vocabulary * float,
+    // For a backend sampler llama.cpp also reserves room for its logits, probabilities and tokens.
+    logits: maxRows * model.vocabulary * float * (lossInGraph ? 4 : 1),
     compute: simulated.computeBytes + widest * maxTokens * float,
     cache: simulated.cacheBytes,
   };

@@ -8,7 +8,7 @@ import { readModel, type ModelFile } from "../lora/model-file.js";
 import { loadAddon } from "../native/binding.js";
 import type { NativeAddon, NativeModel, NativeModelFacts } from "../native/types.js";
 import { Adapter, CPU_RANK_MULTIPLE, loadParts, type LoadAdapterOptions } from "./adapter.js";
-import { placeModel, type DeviceOptions, type Placement } from "./devices.js";
+import { nativePlacement, placeModel, type DeviceOptions, type Placement } from "./devices.js";
 import { hostMemory } from "./host-memory.js";
 import { Owned } from "./lifetime.js";
 import { requireModelFits } from "./model-fit.js";
@@ -20,18 +20,19 @@ export type LoadModelOptions = JobOptions & DeviceOptions;
  * Loads a base model; of a split one give the first part. Headers are checked before llama.cpp sees the file.
  *
  * @throws InputError as `readModel`, and MODEL_KIND for encoder-decoder, embedding-only and diffusion models
- * @throws BackendError ADDON_MISSING, ADDON_FAILED, GPU_MISSING, MODEL_LOAD; UsageError as `placeModel`; CancelledError
+ * @throws BackendError ADDON_MISSING, ADDON_FAILED, GPU_MISSING, RPC_MISSING, SERVER_UNREACHABLE, SERVER_GONE,
+ *   MODEL_LOAD; UsageError as `placeModel`; CancelledError
  * @throws MemoryError MODEL_TOO_LARGE before anything is loaded
  */
 export async function loadModel(path: string, options: LoadModelOptions = {}): Promise<Model> {
   const file = await readModel(path);
   const addon = await loadAddon();
-  const placed = placeModel(addon, options);
-  const { gpuLayers, devices } = placed;
+  const placed = await placeModel(addon, options);
   const tight = requireModelFits(file, placed, addon.devices(), hostMemory());
   const notices = [placed.notice, tight].filter((notice) => notice !== null);
   const placement = { ...placed, notice: notices.length === 0 ? null : notices.join(" ") };
-  const native = await nativeJob(addon, (control) => addon.loadModel({ path, gpuLayers, devices, control }), options);
+  const place = nativePlacement(placement);
+  const native = await nativeJob(addon, (control) => addon.loadModel({ ...place, path, control }), options);
   const model = new Model(addon, native, file, placement);
   try {
     requireCausal(model);

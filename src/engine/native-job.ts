@@ -36,13 +36,32 @@ export async function nativeJob<Result>(
   };
   const timer = onProgress === undefined ? undefined : setInterval(report, PROGRESS_EVERY_MS);
   try {
-    return await start(control);
+    const result = await start(control);
+    requireServers(addon);
+    return result;
   } catch (error) {
-    throw thrown.error instanceof Error ? thrown.error : fromNative(error);
+    if (thrown.error instanceof Error) throw thrown.error;
+    requireServers(addon);
+    throw fromNative(error);
   } finally {
     clearInterval(timer);
     signal?.removeEventListener("abort", abort);
   }
+}
+
+/**
+ * What is computed on a server that went away ends without an error, and is worth nothing.
+ *
+ * @throws BackendError SERVER_GONE
+ */
+function requireServers(addon: NativeAddon): void {
+  const lost = addon.lostServers();
+  if (lost.length === 0) return;
+  throw new BackendError(
+    "SERVER_GONE",
+    `The RPC server ${lost.join(", ")} went away while it was needed. Start it again, look at what it printed last (memory, most often), and repeat the command.`,
+    { details: { servers: lost } },
+  );
 }
 
 /** Codes that tell of a bug of ours, not of the user's input or machine. */

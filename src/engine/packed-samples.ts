@@ -2,6 +2,9 @@ import { scoredCount, type Sample } from "../data/sample.js";
 import type { NativeShape } from "../native/types.js";
 import { packBatches, type Batch } from "./pack-batches.js";
 
+/** The part of a context's shape that follows from the samples. */
+export type SampleShape = Pick<NativeShape, "maxTokens" | "maxSequences" | "maxRows" | "rowsOfSequence">;
+
 /** Samples in their batches, with what follows from their lengths. */
 export class PackedSamples {
   readonly samples: readonly Sample[];
@@ -41,14 +44,14 @@ export class PackedSamples {
   }
 
   /** What a context must hold for any of the batches. */
-  shape(threads: number): NativeShape {
+  shape(): SampleShape {
     const largest = (size: (batch: Batch) => number) =>
       this.batches.reduce((most, batch) => Math.max(most, size(batch)), 0);
     return {
       maxTokens: largest((batch) => this.tokensOf(batch)),
       maxSequences: largest((batch) => batch.length),
       maxRows: largest((batch) => batch.reduce((sum, sample) => sum + (this.scored[sample] ?? 0), 0)),
-      threads,
+      rowsOfSequence: this.scored.reduce((most, count) => Math.max(most, count), 0),
     };
   }
 }

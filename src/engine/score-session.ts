@@ -1,21 +1,29 @@
 import { scoredCount, type Sample } from "../data/sample.js";
 import type { AdapterFile } from "../lora/adapter-file.js";
 import type { Candidate, NamedScales } from "../lora/candidate.js";
-import type { NativeAdapter, NativeMemory, NativeModelFacts } from "../native/types.js";
+import type { NativeAdapter, NativeMemory, NativeModelFacts, NativeShape } from "../native/types.js";
 import { defaultThreads } from "./backend.js";
 import { BatchRunner, type NativeHandles } from "./batch-runner.js";
 import { BatchScorer, selfChecks } from "./batch-scorer.js";
 import { strengthsOf } from "./candidate-strengths.js";
-import type { Placement } from "./devices.js";
+import { contextChoice, type ContextChoice } from "./context-options.js";
+import { nativePlacement, type Placement } from "./devices.js";
 import { Owned } from "./lifetime.js";
 import { estimateMemory, requireMemory, type MemoryEstimate } from "./memory-estimate.js";
 import { nativeJob } from "./native-job.js";
 import type { Batch } from "./pack-batches.js";
 import { PackedSamples } from "./packed-samples.js";
+import { stateBytesOverRpc } from "./rpc-traffic.js";
 import { planRuns } from "./scale-trie.js";
 import type { ScoreStore, SelfCheck } from "./score-store.js";
-import { requireFinite, requireRange, requireSamples } from "./session-checks.js";
-import type { ScoreCost, ScoreSessionOptions, SessionFacts, SessionScoreOptions } from "./session-types.js";
+import { requireFinite, requireObjective, requireRange, requireSamples } from "./session-checks.js";
+import type {
+  ScoreCost,
+  ScoreObjective,
+  ScoreSessionOptions,
+  SessionFacts,
+  SessionScoreOptions,
+} from "./session-types.js";
 
 /** What a session needs of the adapter that it scores. */
 export interface SessionSource {
@@ -40,6 +48,7 @@ export class ScoreSession extends Owned {
   readonly #source: SessionSource;
   readonly #handles: NativeHandles;
   readonly #packed: PackedSamples;
+  readonly #shape: NativeShape;
   readonly #runner: BatchRunner;
   readonly #scorer: BatchScorer;
   #simulated: NativeMemory | null = null;
@@ -54,17 +63,20 @@ export class ScoreSession extends Owned {
     owner: Owned & SessionSource,
     handles: NativeHandles,
     samples: readonly Sample[],
-    { batchTokens = 512, threads = defaultThreads() }: ScoreSessionOptions,
+    options: ScoreSessionOptions,
   ) {
+    const { batchTokens = 512, threads = defaultThreads() } = options;
     requireRange("batchTokens", batchTokens, 2, 2 ** 24);
     requireRange("threads", threads, 1, 512);
     requireSamples(samples);
+    const choice = contextChoice(options, owner.model.placement, owner.model.layers);
     super(owner);
     this.threads = threads;
     this.#source = owner;
     this.#handles = handles;
     this.#packed = new PackedSamples(samples, batchTokens);
-    this.#runner = new BatchRunner(handles, this.#packed.shape(threads));
+    this.#shape = { ...this.#packed.shape(), threads, ...choice };
+    this.#runner = new BatchRunner(handles, this.#shape);
     this.#scorer = new BatchScorer(this.#runner, owner.model.layers, owner.model.placement.backend === "CPU");
   }
 
@@ -74,6 +86,12 @@ export class ScoreSession extends Owned {
     if (store.check === null) return;
     this.#scorer.restore(store.check);
     this.#check = store.check;
+  }
+
+  /** What llama.cpp was asked for; part of what makes scores comparable. */
+  get context(): ContextChoice {
+    const { lossInGraph, flashAttention, keyType, valueType } = this.#shape;
+    return { lossInGraph, flashAttention, keyType, valueType };
   }
 
   get batches(): readonly Batch[] {
@@ -101,28 +119,39 @@ export class ScoreSession extends Owned {
 
   get facts(): SessionFacts {
     const { nativeSeconds, copySeconds } = this.#runner;
-    const { replay, noiseFloor, borders, notices } = this.#scorer;
-    const { layers } = this.#source.model;
-    const passes = (this.#layerTokens + (this.#check?.layerTokens ?? 0)) / (layers * this.tokens);
+    const { replay, noiseFloor, borders } = this.#scorer;
+    const loss = this.#runner.loss ?? this.#check?.loss ?? null;
+    const notices = [...new Set([...this.#runner.notices, ...this.#scorer.notices])];
+    const passes = (this.#layerTokens + (this.#check?.layerTokens ?? 0)) / (this.#source.model.layers * this.tokens);
     const done = { passes, naivePasses: this.#naivePasses, seconds: this.#seconds };
-    return { ...done, nativeSeconds, copySeconds, replay, noiseFloor, borders, notices };
+    return { ...done, nativeSeconds, copySeconds, replay, loss, noiseFloor, borders, notices };
   }
 
   /** The cost of scoring `candidates`, by default on all batches, assuming that every layer border can be resumed at. */
-  cost(candidates: readonly Candidate[], batches: readonly number[] = this.#allBatches()): ScoreCost {
+  cost(
+    candidates: readonly Candidate[],
+    objective: ScoreObjective = "nll",
+    batches: readonly number[] = this.#allBatches(),
+  ): ScoreCost {
     const plan = planRuns(this.#vectorsOf(candidates).vectors);
     const share = this.#packed.shareOf(batches);
+    const { layers, facts, placement } = this.#source.model;
     return {
-      passes: (plan.layersComputed / this.#source.model.layers) * share,
+      passes: (referencePasses(objective) + plan.layersComputed / layers) * share,
       checkPasses: selfChecks(plan).length * this.#packed.shareOf([0]),
       naivePasses: candidates.length * share,
       states: plan.mostStates,
+      rpcStateBytes: stateBytesOverRpc(plan, placement, { layers, embedding: facts.embedding }, this.tokens),
     };
   }
 
   /** Passes that are left to compute of {@link cost}, self-check apart: less where a store knows some of the scores. */
-  passesLeft(candidates: readonly Candidate[], batches: readonly number[] = this.#allBatches()): number {
-    return this.#passesOf(this.#vectorsOf(candidates).vectors, batches, false);
+  passesLeft(
+    candidates: readonly Candidate[],
+    objective: ScoreObjective = "nll",
+    batches: readonly number[] = this.#allBatches(),
+  ): number {
+    return this.#passesOf(this.#vectorsOf(candidates).vectors, batches, objective, false);
   }
 
   /**
@@ -130,22 +159,28 @@ export class ScoreSession extends Owned {
    *
    * @throws BackendError, CancelledError
    */
-  async estimateMemory(candidates: readonly Candidate[], signal?: AbortSignal): Promise<MemoryEstimate> {
+  async estimateMemory(
+    candidates: readonly Candidate[],
+    signal?: AbortSignal,
+    objective: ScoreObjective = "nll",
+  ): Promise<MemoryEstimate> {
     const { addon } = this.#handles;
     const { model, file } = this.#source;
     const { path, placement } = model;
-    const { gpuLayers, devices } = placement;
-    const shape = this.#packed.shape(this.threads);
+    const place = nativePlacement(placement);
+    const shape = this.#shape;
     this.#simulated ??= await nativeJob(
       addon,
-      (control) => addon.simulateMemory({ ...shape, path, gpuLayers, devices, control }),
+      (control) => addon.simulateMemory({ ...shape, ...place, path, control }),
       { signal },
     );
-    return estimateMemory(shape, model.facts, file, this.#simulated, this.cost(candidates).states);
+    const estimate = estimateMemory(shape, model.facts, file, this.#simulated, this.cost(candidates).states);
+    // Those of the full adapter stay beside each candidate's.
+    return objective === "kl" ? { ...estimate, logits: 2 * estimate.logits } : estimate;
   }
 
   /**
-   * @returns per candidate, in their order: mean NLL per scored token of every sample, nats; NaN where its batch was not asked for
+   * @returns per candidate, in their order: mean NLL per scored token of every sample, nats; with another objective that
    * @throws MemoryError before anything is allocated; CancelledError
    * @throws BackendError, of which SCORE_NOT_FINITE names the candidate and its sample; nothing more is run then
    */
@@ -206,20 +241,29 @@ export class ScoreSession extends Owned {
 
   async #scoreAll(
     candidates: readonly Candidate[],
-    { signal, batches = this.#allBatches(), onProgress, plain = false, onBatch }: SessionScoreOptions,
+    {
+      objective = "nll",
+      signal,
+      batches = this.#allBatches(),
+      onProgress,
+      plain = false,
+      onBatch,
+    }: SessionScoreOptions,
   ): Promise<readonly Float64Array[]> {
+    requireObjective(objective);
     const { vectors, vectorOf } = this.#vectorsOf(candidates);
     if (vectors.length === 0) return [];
     const { samples, scored } = this.#packed;
+    const { layers } = this.#source.model;
     const scores = candidates.map(() => new Float64Array(samples.length).fill(NaN));
-    const work = { candidates, vectors, vectorOf, plain, signal };
-    const total = this.#passesOf(vectors, batches, plain);
+    const work = { candidates, vectors, vectorOf, objective, plain, signal };
+    const total = this.#passesOf(vectors, batches, objective, plain);
     let done = 0;
     for (const index of batches) {
       const batch = this.batches[index] ?? [];
       const share = this.#packed.shareOf([index]);
-      const sums = await this.#scoreBatch(index, work, (layers) => {
-        done += (layers * share) / this.#source.model.layers;
+      const sums = await this.#scoreBatch(index, work, (computed) => {
+        done += (computed * share) / layers;
         // Plain runs after a failed self-check make the total larger than planned.
         onProgress?.({ done, total: Math.max(total, done) });
       });
@@ -228,7 +272,8 @@ export class ScoreSession extends Owned {
           column[sample] = (sums[vectorOf[candidate] ?? 0]?.[position] ?? NaN) / (scored[sample] ?? 0);
         }
       }
-      this.#layerTokens += this.#scorer.layersOf(vectors, plain) * (this.#packed.batchLengths[index] ?? 0);
+      const computed = this.#scorer.layersOf(vectors, plain) + referencePasses(objective) * layers;
+      this.#layerTokens += computed * (this.#packed.batchLengths[index] ?? 0);
       onBatch?.(batch, scores);
     }
     this.#naivePasses += candidates.length * this.#packed.shareOf(batches);
@@ -241,7 +286,7 @@ export class ScoreSession extends Owned {
    */
   async #scoreBatch(
     index: number,
-    { candidates, vectors, vectorOf, plain, signal }: BatchWork,
+    { candidates, vectors, vectorOf, objective, plain, signal }: BatchWork,
     onRun: (layers: number) => void,
   ): Promise<readonly Float64Array[]> {
     const sums = vectors.map((vector) => (plain ? undefined : this.#store?.sums(index, vector)));
@@ -253,12 +298,12 @@ export class ScoreSession extends Owned {
         if (plain || this.#store === null) return;
         await this.#store.store(index, missing[position]?.strengths ?? new Float32Array(), computed);
       };
-      await this.#open(candidates, signal);
+      await this.#open(candidates, signal, objective);
       this.#runner.setBatch(samples);
       const computed = await this.#scorer.score(
         missing.map(({ strengths }) => strengths),
         {
-          ...{ signal, plain, onRun, rows: samples.map(scoredCount) },
+          ...{ objective, signal, plain, onRun, rows: samples.map(scoredCount) },
           onSums: async (position, result) => {
             requireFinite(result, candidates[vectorOf.indexOf(missing[position]?.vector ?? 0)], samples);
             if (trusted) await store(position, result);
@@ -276,10 +321,11 @@ export class ScoreSession extends Owned {
 
   /** Once, after the batch that the self-check ran on. */
   async #keepCheck(index: number): Promise<void> {
-    const { replay, noiseFloor, notices, usable, checkRuns } = this.#scorer;
+    const { replay, noiseFloor, usable, checkRuns } = this.#scorer;
+    const { loss, notices } = this.facts;
     if (this.#check !== null || replay === null) return;
     const layerTokens = checkRuns * this.#source.model.layers * (this.#packed.batchLengths[index] ?? 0);
-    this.#check = { replay, noiseFloor, notices: [...notices], usable, layerTokens };
+    this.#check = { replay, loss: loss ?? "host", noiseFloor, notices, usable, layerTokens };
     await this.#store?.storeCheck(this.#check);
   }
 
@@ -288,18 +334,28 @@ export class ScoreSession extends Owned {
   }
 
   /** Passes that are still to be computed, assuming that every layer border can be resumed at. */
-  #passesOf(vectors: readonly Float32Array[], batches: readonly number[], plain: boolean): number {
+  #passesOf(
+    vectors: readonly Float32Array[],
+    batches: readonly number[],
+    objective: ScoreObjective,
+    plain: boolean,
+  ): number {
     const { layers } = this.#source.model;
     return batches.reduce((sum, batch) => {
       const missing = plain ? vectors : vectors.filter((vector) => this.#store?.sums(batch, vector) === undefined);
       const computed = plain ? missing.length * layers : planRuns(missing).layersComputed;
-      return sum + (computed / layers) * this.#packed.shareOf([batch]);
+      const reference = missing.length === 0 ? 0 : referencePasses(objective);
+      return sum + (reference + computed / layers) * this.#packed.shareOf([batch]);
     }, 0);
   }
 
-  async #open(candidates: readonly Candidate[], signal: AbortSignal | undefined): Promise<void> {
+  async #open(
+    candidates: readonly Candidate[],
+    signal: AbortSignal | undefined,
+    objective?: ScoreObjective,
+  ): Promise<void> {
     if (this.#runner.isOpen) return;
-    requireMemory(await this.estimateMemory(candidates, signal), this.batchTokens);
+    requireMemory(await this.estimateMemory(candidates, signal, objective), this.batchTokens);
     await this.#runner.open(signal);
   }
 
@@ -321,6 +377,11 @@ export class ScoreSession extends Owned {
   }
 }
 
+/** A divergence is measured from the full adapter, which runs once more for it. */
+function referencePasses(objective: ScoreObjective): number {
+  return objective === "kl" ? 1 : 0;
+}
+
 /** One call of `score`, as every batch of it sees it. */
 interface BatchWork {
   readonly candidates: readonly Candidate[];
@@ -328,6 +389,7 @@ interface BatchWork {
   readonly vectors: readonly Float32Array[];
   /** Of each candidate. */
   readonly vectorOf: readonly number[];
+  readonly objective: ScoreObjective;
   readonly plain: boolean;
   readonly signal: AbortSignal | undefined;
 }

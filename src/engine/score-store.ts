@@ -3,6 +3,8 @@ import type { ReplayMode } from "./session-types.js";
 /** What the self-check of a session has found; holds for every run with the same inputs. */
 export interface SelfCheck {
   readonly replay: NonNullable<ReplayMode>;
+  /** Where the loss was computed. */
+  readonly loss: "graph" | "host";
   /** Largest difference seen, nats per scored token. */
   readonly noiseFloor: number;
   readonly notices: readonly string[];

@@ -38,3 +38,11 @@ export function requireRange(option: string, value: number, low: number, high: n
     details: { option, received: value },
   });
 }
+
+/** @throws UsageError OBJECTIVE_RANGE */
+export function requireObjective(objective: string): void {
+  if (objective === "nll" || objective === "kl") return;
+  throw new UsageError("OBJECTIVE_RANGE", `Expected \`nll\` or \`kl\` for \`objective\` but received ${objective}.`, {
+    details: { option: "objective", received: objective },
+  });
+}

@@ -1,6 +1,7 @@
+import type { ContextOptions } from "./context-options.js";
 import type { Batch } from "./pack-batches.js";
 
-export interface ScoreSessionOptions {
+export interface ScoreSessionOptions extends ContextOptions {
   /** Tokens computed at once, default 512; a longer sample makes it as large as itself. */
   readonly batchTokens?: number | undefined;
   /** Default: the machine's, at most half of its hardware threads above four. */
@@ -13,7 +14,16 @@ export interface ScoreProgress {
   readonly total: number;
 }
 
+/**
+ * What a score is, per scored token and lower for better. `nll`: the negative log-likelihood of the sample's own tokens.
+ * `kl`: the Kullback-Leibler divergence from the full adapter's next-token distributions to the candidate's. It is 0 for the
+ * full adapter by definition, and says how alike two models are, not how good.
+ */
+export type ScoreObjective = "nll" | "kl";
+
 export interface SessionScoreOptions {
+  /** Default `nll`. */
+  readonly objective?: ScoreObjective | undefined;
   readonly signal?: AbortSignal | undefined;
   /** Which of the session's batches to score, by index; default all, in order. */
   readonly batches?: readonly number[] | undefined;
@@ -34,6 +44,8 @@ export interface ScoreCost {
   readonly naivePasses: number;
   /** Most states kept at the same time. */
   readonly states: number;
+  /** Of kept states, to and from RPC servers; 0 without any. */
+  readonly rpcStateBytes: number;
 }
 
 /**
@@ -53,6 +65,8 @@ export interface SessionFacts {
   /** Of that copying states. */
   readonly copySeconds: number;
   readonly replay: ReplayMode;
+  /** Where the loss is computed; null before anything was scored. */
+  readonly loss: "graph" | "host" | null;
   /** Largest difference that the self-check saw, nats per scored token; 0 where bits are equal. */
   readonly noiseFloor: number;
   /** [L], names of the tensors that cross the border below layer k, as recorded; empty where no run can resume. */

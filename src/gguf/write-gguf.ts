@@ -10,6 +10,8 @@ import { writeTarget, type TargetOptions } from "./target-file.js";
 export interface WriteGgufOptions extends TargetOptions {
   /** A last check of the finished file, given its temporary path; where it throws, nothing is written. */
   readonly verify?: (path: string) => Promise<void>;
+  /** Further files that are never written over, beside those that the tensors come from. */
+  readonly inputs?: readonly string[];
 }
 
 export interface WrittenGguf {
@@ -34,10 +36,11 @@ export async function writeGguf(
   options: WriteGgufOptions = {},
 ): Promise<WrittenGguf> {
   throwIfCancelled(options.signal);
-  const inputs = [...new Set(content.tensors.map(({ path }) => path))];
+  const paths = [...new Set(content.tensors.map(({ path }) => path))];
+  const inputs = [...(options.inputs ?? []), ...paths];
   const sources = new Map<string, FileHandle>();
   try {
-    for (const path of inputs) sources.set(path, await openForReading(path));
+    for (const path of paths) sources.set(path, await openForReading(path));
     return await writeTarget(target, inputs, options, async (handle, temporary) => {
       const { header, fileBytes } = encodeHeader(content);
       await writeExactly(handle, header, 0);

@@ -11,6 +11,11 @@ export interface Candidate {
   readonly family: Family;
   /** Strength of each layer's LoRA, length L, all finite; 1 is the trained strength, 0 the base model. */
   readonly layerScales: readonly number[];
+  /**
+   * Strength of each layer's feed-forward pairs (see `partOf`), length L, where it differs; then `layerScales` are those of the attention
+   * pairs. Absent: the same as `layerScales`.
+   */
+  readonly feedForwardScales?: readonly number[];
   /** Strength of the adapter's `token_embd` pair, if it has one. */
   readonly inputScale: number;
   /** Strength of the adapter's `output` pair, if it has one. */
@@ -22,5 +27,6 @@ export type NamedScales = Omit<Candidate, "family">;
 
 /** How many layers of a candidate run with LoRA, counting only layers that the adapter covers. */
 export function adaptedLayers(candidate: Candidate, coveredLayers: readonly number[]): number {
-  return coveredLayers.filter((layer) => candidate.layerScales[layer] !== 0).length;
+  const { layerScales, feedForwardScales = layerScales } = candidate;
+  return coveredLayers.filter((layer) => layerScales[layer] !== 0 || feedForwardScales[layer] !== 0).length;
 }

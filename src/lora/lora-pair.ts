@@ -4,6 +4,9 @@ import type { TensorDescriptor } from "../gguf/gguf-file.js";
 /** Where in the network something acts: in a layer, below layer 0 or above the last layer. */
 export type Place = "layer" | "input" | "output";
 
+/** A half of a layer that can have a strength of its own. */
+export type Part = "attention" | "ffn";
+
 /** The two factors of one adapted tensor, checked against each other. */
 export interface LoraPair {
   /** Of the base tensor: `blk.3.attn_q.weight`. */
@@ -27,11 +30,21 @@ const LAYER_NAME = /^blk\.(0|[1-9]\d{0,5})\.(.+)$/;
 const INPUT_NAME = /^(token_embd|token_types|position_embd|per_layer_)/;
 const EMBEDDING_NAME = /token_embd\.weight$/;
 
+/** The product for a token embedding is a row lookup, so llama.cpp stores its A as [r, n_vocab]; B stays [r, n_embd]. */
+export function isEmbedding(name: string): boolean {
+  return EMBEDDING_NAME.test(name);
+}
+
 /** Where a tensor belongs by its name; the pair of a name belongs where the name does. */
 export function placeOf(name: string): { place: Place; layer: number | null; module: string } {
   const match = LAYER_NAME.exec(name);
   if (match !== null) return { place: "layer", layer: Number(match[1]), module: moduleOf(match[2] ?? "") };
   return { place: INPUT_NAME.test(name) ? "input" : "output", layer: null, module: moduleOf(name) };
+}
+
+/** `ffn` for the pairs that work on each token alone; what mixes tokens (attention, state space, convolution) is `attention`. */
+export function partOf(module: string): Part {
+  return /^(ffn_|channel_mix_)/.test(module) ? "ffn" : "attention";
 }
 
 function moduleOf(name: string): string {
@@ -54,9 +67,8 @@ export function sizeAt(tensor: TensorDescriptor, axis: number): number {
  * @throws InputError ADAPTER_RANK_0, ADAPTER_RANK_MISMATCH, ADAPTER_PAIR_SHAPE, ADAPTER_TENSOR_TYPE
  */
 export function makePair(name: string, a: TensorDescriptor, b: TensorDescriptor): LoraPair {
-  // The product for a token embedding is a row lookup, so llama.cpp stores its A as [r, n_vocab]; B stays [r, n_embd].
-  const isEmbedding = EMBEDDING_NAME.test(name);
-  const rankOfA = sizeAt(a, isEmbedding ? 0 : 1);
+  const embedding = isEmbedding(name);
+  const rankOfA = sizeAt(a, embedding ? 0 : 1);
   const rank = sizeAt(b, 0);
   const shapes = `lora_a ${shapeText(a.shape)} and lora_b ${shapeText(b.shape)}`;
   const error = (code: string, message: string) =>
@@ -89,7 +101,7 @@ export function makePair(name: string, a: TensorDescriptor, b: TensorDescriptor)
     a,
     b,
     rank,
-    baseShape: isEmbedding ? [sizeAt(b, 1), sizeAt(a, 1), experts] : [sizeAt(a, 0), sizeAt(b, 1), experts],
+    baseShape: embedding ? [sizeAt(b, 1), sizeAt(a, 1), experts] : [sizeAt(a, 0), sizeAt(b, 1), experts],
     parameters: a.elements + b.elements,
     bytes: a.bytes + b.bytes,
   };

@@ -15,8 +15,14 @@ export interface Provenance {
   readonly kept_layers: readonly number[];
   /** Name of the candidate. */
   readonly candidate: string;
+  /** Effective strengths, as the grammar writes them. */
+  readonly layer_scales: string;
   /** `adapter.lora.alpha` of the source was multiplied by it. */
   readonly alpha_scale: number;
+  /** Pairs with a strength of their own multiplied into B; the key is left out where there are none. */
+  readonly baked_pairs: number;
+  /** Ranks were padded to a multiple of it; the key is left out at 1. */
+  readonly padded_rank: number;
 }
 
 /**
@@ -42,7 +48,10 @@ export function withProvenance(
   }
   result.set(`${PREFIX}kept_layers`, MetadataValue.u32Array(provenance.kept_layers));
   result.set(`${PREFIX}candidate`, MetadataValue.string(provenance.candidate));
+  result.set(`${PREFIX}layer_scales`, MetadataValue.string(provenance.layer_scales));
   result.set(`${PREFIX}alpha_scale`, MetadataValue.f64(provenance.alpha_scale));
+  if (provenance.baked_pairs > 0) result.set(`${PREFIX}baked_pairs`, MetadataValue.u32(provenance.baked_pairs));
+  if (provenance.padded_rank > 1) result.set(`${PREFIX}padded_rank`, MetadataValue.u32(provenance.padded_rank));
   return result;
 }
 

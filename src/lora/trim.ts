@@ -1,33 +1,39 @@
-import { UsageError } from "../errors.js";
+import type { FileHandle } from "node:fs/promises";
+import { UsageError, VerificationError } from "../errors.js";
+import { readExactly, throwIfCancelled } from "../gguf/exact-io.js";
 import type { TensorDescriptor } from "../gguf/gguf-file.js";
 import { fingerprintOf } from "../gguf/hash-file.js";
 import { MetadataValue } from "../gguf/metadata.js";
+import { openForReading, readGguf } from "../gguf/read-gguf.js";
+import { ScratchTensors } from "../gguf/scratch-tensors.js";
+import { requireTarget } from "../gguf/target-file.js";
 import { writeGguf } from "../gguf/write-gguf.js";
 import { packageVersion } from "../package-version.js";
-import { ALPHA_KEY, readAdapter, type AdapterFile } from "./adapter-file.js";
+import { ALPHA_KEY, readAdapter } from "./adapter-file.js";
 import type { Candidate } from "./candidate.js";
+import type { LayerScales } from "./layer-grammar.js";
 import { formatLayers } from "./layer-ranges.js";
-import { placeOf } from "./lora-pair.js";
+import { planTrim, type LayerSelection, type TrimPlan } from "./plan-trim.js";
 import { withProvenance } from "./provenance.js";
+import { changeTensor } from "./tensor-change.js";
 
-/** What to keep; every {@link Candidate} is one. Each scale must be 0 or the one strength that all kept pairs share. */
-export interface LayerSelection {
-  /** Goes into the file's provenance; default `keep:` and the kept layers. */
-  readonly id?: string;
-  /** One per layer, at least up to the adapter's highest. */
-  readonly layerScales: readonly number[];
-  /** For pairs below layer 0 (`token_embd`); default: the strength of the kept layers. */
-  readonly inputScale?: number;
-  /** For pairs above the last layer (`output`); default: the strength of the kept layers if none is dropped, else 0. */
-  readonly outputScale?: number;
-}
+/** Far above every rank in use; a mistyped number must not fill the disk. */
+const MAX_PAD_RANK = 1024;
 
 export interface WriteAdapterOptions {
   /** Write over an existing file; never over the input. Default false. */
   readonly force?: boolean;
   readonly signal?: AbortSignal;
-  /** A last check of the finished file, given its temporary path; where it throws, nothing is written. */
-  readonly verify?: (path: string) => Promise<void>;
+  /**
+   * A last check of the finished file, given its temporary path and whether its numbers were changed (multiplied into tensors, or padded) and
+   * not only copied; where it throws, nothing is written.
+   */
+  readonly verify?: (path: string, file: { readonly changed: boolean }) => Promise<void>;
+  /**
+   * Pads every rank with zeros to a multiple of it, which changes nothing but the speed: prompts run faster on a CPU at a multiple of 16.
+   * A whole number from 1; default 1, no padding.
+   */
+  readonly padRank?: number;
   readonly provenance?: {
     /** SHA-256 of the source, where known; without it the file names its source by fingerprint only. */
     readonly sourceSha256?: string;
@@ -37,7 +43,7 @@ export interface WriteAdapterOptions {
 export interface WrittenAdapter {
   readonly path: string;
   readonly bytes: number;
-  /** Elements of all kept pairs. */
+  /** Elements of all kept pairs, padding included. */
   readonly parameters: number;
   /** Of the layers that the source has LoRA in, ascending. */
   readonly keptLayers: readonly number[];
@@ -47,21 +53,30 @@ export interface WrittenAdapter {
   readonly source: { readonly path: string; readonly bytes: number; readonly fingerprint: string };
   /** As written. */
   readonly alpha: number;
-  /** Strength of the kept pairs: written alpha / source alpha, before rounding to the file's f32. */
+  /** Written alpha / source alpha, before rounding to the file's f32: the strength of most kept pairs, times padded rank / rank. */
   readonly alphaScale: number;
+  /** The effective strengths, defaults filled in. */
+  readonly scales: LayerScales;
+  /** Their canonical text, see `formatLayerScales`. */
+  readonly scalesText: string;
+  /** Names of the pairs that have another strength than most: what they differ by was multiplied into their B. */
+  readonly baked: readonly string[];
+  /** One sentence each. */
+  readonly notices: readonly string[];
   /** Header and every tensor byte were re-read and compared before the file got its name. */
   readonly verified: true;
 }
 
 /**
- * Writes a smaller adapter: pairs at scale 0 are left out, the common strength of the others is multiplied into
- * `adapter.lora.alpha`, tensor bytes and all other metadata stay as they are. The same inputs give the same bytes.
+ * Writes a smaller adapter: pairs at scale 0 are left out, the strength that most of the others share is multiplied into
+ * `adapter.lora.alpha` and their bytes stay as they are; what a pair differs from it is multiplied into its B (F32, F16, BF16; Q8_0
+ * becomes F16). All other metadata stay. The same inputs give the same bytes.
  * Tensors that are not part of a pair (norms, unknown ones) go with their layer, and stay if they belong to none.
- * A file of several GB is streamed and takes about as long as a copy.
+ * A file of several GB is streamed and takes about as long as a copy; what is multiplied or padded is in memory a tensor at a time.
  *
  * @param source path of the adapter
  * @throws InputError see {@link readAdapter}
- * @throws UsageError SELECTION_LENGTH, SELECTION_SCALE, SELECTION_MIXED, SELECTION_EMPTY, TARGET_EXISTS,
+ * @throws UsageError SELECTION_LENGTH, SELECTION_SCALE, SELECTION_EMPTY, SELECTION_TENSOR_TYPE, PAD_RANK_RANGE, TARGET_EXISTS,
  *   TARGET_IS_INPUT, TARGET_IS_FOLDER
  * @throws BackendError TARGET_UNWRITABLE, TARGET_FULL; VerificationError; CancelledError
  */
@@ -71,8 +86,10 @@ export async function writeAdapter(
   target: string,
   options: WriteAdapterOptions = {},
 ): Promise<WrittenAdapter> {
+  const { padRank = 1, verify } = options;
+  requirePadRank(padRank);
   const adapter = await readAdapter(source);
-  const plan = planTrim(adapter, selection);
+  const plan = planTrim(adapter, selection, padRank);
   const fingerprint = await fingerprintOf(adapter.gguf);
   const metadata = withProvenance(adapter.gguf.metadata, {
     version: packageVersion,
@@ -80,98 +97,108 @@ export async function writeAdapter(
     source_sha256: options.provenance?.sourceSha256,
     kept_layers: plan.keptLayers,
     candidate: selection.id ?? `keep:${formatLayers(plan.keptLayers)}`,
+    layer_scales: plan.scalesText,
     alpha_scale: plan.alphaScale,
+    baked_pairs: plan.baked.length,
+    padded_rank: padRank,
   });
   // Setting an existing key leaves it at its place.
   metadata.set(ALPHA_KEY, MetadataValue.f32(plan.alpha));
-  const content = { version: adapter.gguf.version, metadata, tensors: plan.tensors };
-  const { bytes } = await writeGguf(target, content, options);
-  const keptTensors = plan.tensors.length;
+  await requireTarget(target, [source], options);
+  await using scratch = await ScratchTensors.beside(target);
+  const tensors = await makeTensors(source, plan, scratch, options.signal);
+  const content = { version: adapter.gguf.version, metadata, tensors };
+  const { bytes } = await writeGguf(target, content, {
+    ...options,
+    inputs: [source],
+    verify: async (path) => {
+      await verifyChanged(source, plan, path);
+      await verify?.(path, { changed: plan.tensors.some(({ change }) => change !== null) });
+    },
+  });
   return {
     path: target,
     bytes,
     parameters: plan.parameters,
     keptLayers: plan.keptLayers,
     droppedLayers: plan.droppedLayers,
-    keptTensors,
-    droppedTensors: adapter.gguf.tensors.length - keptTensors,
+    keptTensors: tensors.length,
+    droppedTensors: adapter.gguf.tensors.length - tensors.length,
     source: { path: source, bytes: adapter.bytes, fingerprint },
     alpha: plan.alpha,
     alphaScale: plan.alphaScale,
+    scales: plan.scales,
+    scalesText: plan.scalesText,
+    baked: plan.baked,
+    notices: noticesOf(plan),
     verified: true,
   };
 }
 
-interface TrimPlan extends Pick<
-  WrittenAdapter,
-  "parameters" | "keptLayers" | "droppedLayers" | "alpha" | "alphaScale"
-> {
-  /** In source order, so that neighbours are copied as one stretch. */
-  readonly tensors: readonly TensorDescriptor[];
+async function makeTensors(
+  source: string,
+  { tensors }: TrimPlan,
+  scratch: ScratchTensors,
+  signal: AbortSignal | undefined,
+): Promise<readonly TensorDescriptor[]> {
+  const handle = await openForReading(source);
+  try {
+    const made: TensorDescriptor[] = [];
+    for (const { tensor, change } of tensors) {
+      throwIfCancelled(signal);
+      if (change === null) {
+        made.push(tensor);
+        continue;
+      }
+      const { bytes, ...changed } = changeTensor(tensor, await bytesOf(handle, tensor), change);
+      made.push(await scratch.add({ name: tensor.name, ...changed }, bytes));
+    }
+    return made;
+  } finally {
+    await handle.close();
+  }
 }
 
-function planTrim(adapter: AdapterFile, selection: LayerSelection): TrimPlan {
-  requireScales(adapter, selection);
-  const { layerScales } = selection;
-  const keptLayers = adapter.layers.filter((layer) => layerScales[layer] !== 0);
-  const droppedLayers = adapter.layers.filter((layer) => layerScales[layer] === 0);
-  const layerStrength = keptLayers.length > 0 ? (layerScales[keptLayers[0] ?? 0] ?? 0) : 0;
-  const scaleOf = (name: string): number => {
-    const { place, layer } = placeOf(name);
-    if (layer !== null) return layerScales[layer] ?? 0;
-    if (place === "input") return selection.inputScale ?? layerStrength;
-    return selection.outputScale ?? (droppedLayers.length === 0 ? layerStrength : 0);
-  };
-
-  const keptPairs = adapter.pairs.filter(({ name }) => scaleOf(name) !== 0);
-  const [alphaScale, other] = new Set(keptPairs.map(({ name }) => scaleOf(name)));
-  if (alphaScale === undefined) {
-    throw selectionError(
-      "EMPTY",
-      "Expected at least one kept pair but the selection drops all of them: that is the base model, which needs no adapter.",
-    );
+/** Every changed tensor of the finished file once more, computed anew from the source: not what was laid down on the way. */
+async function verifyChanged(source: string, { tensors }: TrimPlan, path: string): Promise<void> {
+  const written = await readGguf(path);
+  const [from, to] = [await openForReading(source), await openForReading(path)];
+  try {
+    for (const [index, { tensor, change }] of tensors.entries()) {
+      const found = written.tensors[index];
+      if (change === null || found === undefined) continue;
+      const meant = changeTensor(tensor, await bytesOf(from, tensor), change);
+      if (found.name === tensor.name && meant.bytes.equals(await bytesOf(to, found))) continue;
+      throw new VerificationError(
+        "WRITTEN_BYTES_DIFFER",
+        `${path}: re-reading what was just written, tensor \`${tensor.name}\` differs from the source times its strength; nothing was kept. Check the disk and the memory of this machine, and that nothing writes to the source.`,
+        { details: { path, tensor: tensor.name } },
+      );
+    }
+  } finally {
+    await from.close();
+    await to.close();
   }
-  if (other !== undefined) {
-    throw selectionError(
-      "MIXED",
-      `Expected every scale to be 0 or one common strength but received ${alphaScale} and ${other}; different strengths in one file cannot be written yet.`,
-    );
-  }
-  const alpha = Math.fround(adapter.alpha * alphaScale);
-  if (alpha === 0 || !Number.isFinite(alpha)) {
-    throw selectionError(
-      "SCALE",
-      `Alpha ${adapter.alpha} times the strength ${alphaScale} is out of range for an f32.`,
-    );
-  }
-  const kept = new Set(keptPairs);
-  const dropped = new Set(adapter.pairs.filter((pair) => !kept.has(pair)).flatMap(({ a, b }) => [a, b]));
-  const isKept = (tensor: TensorDescriptor) => {
-    const { layer } = placeOf(tensor.name);
-    return !dropped.has(tensor) && (layer === null || layerScales[layer] !== 0);
-  };
-  return {
-    tensors: adapter.gguf.tensors.filter(isKept),
-    parameters: keptPairs.reduce((sum, pair) => sum + pair.parameters, 0),
-    keptLayers,
-    droppedLayers,
-    alpha,
-    alphaScale,
-  };
 }
 
-function requireScales(adapter: AdapterFile, { layerScales, inputScale = 1, outputScale = 1 }: LayerSelection): void {
-  const highest = adapter.layers.at(-1) ?? -1;
-  if (layerScales.length <= highest) {
-    throw selectionError(
-      "LENGTH",
-      `Expected a scale for each layer up to ${highest}, the adapter's highest, but received ${layerScales.length} scales.`,
-    );
-  }
-  const bad = [...layerScales, inputScale, outputScale].find((scale) => !Number.isFinite(scale));
-  if (bad !== undefined) throw selectionError("SCALE", `Expected finite scales but received ${bad}.`);
+async function bytesOf(handle: FileHandle, tensor: TensorDescriptor): Promise<Buffer> {
+  const bytes = Buffer.allocUnsafe(tensor.bytes);
+  await readExactly(handle, tensor.path, bytes, tensor.offset);
+  return bytes;
 }
 
-function selectionError(code: string, message: string): UsageError {
-  return new UsageError(`SELECTION_${code}`, message, { details: { option: "selection" } });
+function noticesOf({ becomeF16 }: TrimPlan): string[] {
+  const [first] = becomeF16;
+  if (first === undefined) return [];
+  const more = becomeF16.length > 1 ? ` and ${becomeF16.length - 1} more` : "";
+  return [`Quantised B tensors became F16 because a strength was multiplied into them: ${first}${more}.`];
+}
+
+function requirePadRank(padRank: number): void {
+  if (Number.isInteger(padRank) && padRank >= 1 && padRank <= MAX_PAD_RANK) return;
+  throw new UsageError(
+    "PAD_RANK_RANGE",
+    `Expected a whole number from 1 to ${MAX_PAD_RANK} for \`padRank\` but received ${padRank}; 16 suits most processors.`,
+    { details: { option: "padRank", padRank } },
+  );
 }

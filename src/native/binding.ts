@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { basename, delimiter, join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import { BackendError } from "../errors.js";
 import type { NativeAddon } from "./types.js";
 
@@ -16,6 +16,17 @@ const REBUILD = "npm rebuild lora-boundary (in a checkout: npm run build:native)
 
 interface Toolchain {
   requireTools(): unknown;
+}
+
+/** What `lora-boundary-build` built, for the installed llama.cpp. */
+export interface BuiltBackends {
+  readonly folder: string;
+  readonly backends: readonly string[];
+}
+
+interface BuiltBackendsModule {
+  builtBackends(): BuiltBackends | null;
+  readonly libraryName: (backend: string) => string;
 }
 
 let loaded: Promise<NativeAddon> | null = null;
@@ -42,8 +53,19 @@ function librariesFolder(): string {
   return join(BUILD, libraries);
 }
 
+let built: BuiltBackends | null = null;
+let libraryName: BuiltBackendsModule["libraryName"] = (backend) => backend;
+
+/** The build of `lora-boundary-build` that is used; null where there is none, or before the addon is loaded. */
+export function builtBackends(): BuiltBackends | null {
+  return built;
+}
+
 async function load(): Promise<NativeAddon> {
   await requireAddonBuilt();
+  const module = (await import(new URL("built-backends.mjs", pathToFileURL(NATIVE)).href)) as BuiltBackendsModule;
+  ({ libraryName } = module);
+  built = module.builtBackends();
   const folder = librariesFolder();
   // Windows has no run path inside a library: it looks for DLLs along PATH.
   if (process.platform === "win32") process.env["PATH"] = `${folder}${delimiter}${process.env["PATH"] ?? ""}`;
@@ -63,13 +85,15 @@ async function load(): Promise<NativeAddon> {
 
 export type GpuLibrary = "cuda" | "metal" | "vulkan";
 
-/** Path of a GPU backend in node-llama-cpp's package for it, beside that of the CPU libraries; null where it is not there. */
-export function gpuLibrary(kind: GpuLibrary): string | null {
-  if (!existsSync(FACTS)) return null;
+/**
+ * Path of a backend that is no CPU's: as `lora-boundary-build` built it, else in node-llama-cpp's package for it, beside
+ * that of the CPU libraries; null where it is not there. To be asked when the addon is loaded.
+ */
+export function backendLibrary(kind: GpuLibrary | "rpc"): string | null {
+  if (built?.backends.includes(kind) === true) return join(built.folder, libraryName(kind));
   const libraries = librariesFolder();
   const platform = `${basename(libraries)}-${kind}`;
-  const name = process.platform === "win32" ? `ggml-${kind}.dll` : `libggml-${kind}.so`;
-  const path = join(libraries, "../../..", platform, "bins", platform, name);
+  const path = join(libraries, "../../..", platform, "bins", platform, libraryName(kind));
   return existsSync(path) ? path : null;
 }
 

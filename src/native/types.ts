@@ -14,6 +14,7 @@ export type NativeCode =
   | "NO_DEVICE"
   | "OUT_OF_MEMORY"
   | "REPLAY_FAILED"
+  | "SERVER_UNREACHABLE"
   | "TEMPORARY_FILE";
 
 /** Stops a running job and tells how far it is, 0 to 1. */
@@ -75,7 +76,15 @@ export interface NativeShape {
   readonly maxSequences: number;
   /** Scored tokens of the largest batch. */
   readonly maxRows: number;
+  /** Scored tokens of the sample that has most. */
+  readonly rowsOfSequence: number;
   readonly threads: number;
+  /** Loss and argmax are computed behind the logits on their device, which stay there; see `NativeScorer.lossInGraph`. */
+  readonly lossInGraph: boolean;
+  readonly flashAttention: "auto" | "on" | "off";
+  /** Of the KV cache, as llama.cpp names it: `f16`, `q8_0`. */
+  readonly keyType: string;
+  readonly valueType: string;
 }
 
 export interface NativeStrengths {
@@ -91,13 +100,21 @@ export interface NativeRun extends NativeStrengths {
   readonly resumeAt: number;
   /** Layers, above `resumeAt`, below which to keep the state. */
   readonly keepAt: Int32Array;
-  /** Keep the logits of this run, or compare with those kept. */
-  readonly logits: "none" | "keep" | "compare";
+  /**
+   * Keep the logits of this run, compare with those kept (which are then forgotten), or give the divergence from those kept
+   * (which stay until the next batch).
+   */
+  readonly logits: "none" | "keep" | "compare" | "divergence";
 }
 
 export interface NativeRunResult {
-  /** Per sample of the batch: summed negative log-likelihood of its scored tokens, nats. */
+  /**
+   * Per sample of the batch: summed negative log-likelihood of its scored tokens, nats; with `divergence` the summed
+   * Kullback-Leibler divergence from the kept run's next-token distributions to this run's.
+   */
   readonly sums: Float64Array;
+  /** Per sample: scored tokens that are the most likely ones; among equals the lowest id is. */
+  readonly correct: Int32Array;
   /** Largest difference of any logit from those kept; infinite where one is not a number. */
   readonly maxDifference: number;
   /** Of the whole job. */
@@ -114,7 +131,21 @@ export interface NativeScorer {
   /** [L], names of the tensors that cross the border below layer k; empty where no run can resume, as at 0. */
   borders(options: NativeStrengths): Promise<string[]>;
   run(options: NativeRun): Promise<NativeRunResult>;
+  /** Whether the device computes the loss: false where it was not asked to, or lacks an operation. */
+  lossInGraph(): boolean;
   dispose(): void;
+}
+
+/** Where a model is computed. */
+export interface NativePlacement {
+  /** -1: all. */
+  readonly gpuLayers: number;
+  /** Names; none: the CPU alone. */
+  readonly devices: readonly string[];
+  /** llama.cpp's number: none, layer, row, tensor. Default: layer. */
+  readonly splitMode?: number;
+  /** Per device, in any unit; default: by free memory. */
+  readonly tensorSplit?: Float32Array;
 }
 
 export interface NativeMemory {
@@ -130,16 +161,20 @@ export interface NativeAddon {
   loadBackends(folder: string): void;
   /** Loads one more backend library and returns its name; its devices are listed afterwards. */
   loadBackend(path: string): string;
+  /** Connects to an RPC server, whose devices are listed afterwards; their names. The RPC backend must be loaded. */
+  addServer(options: {
+    readonly host: string;
+    readonly port: number;
+    /** How long to wait for each answer. */
+    readonly milliseconds: number;
+  }): Promise<string[]>;
+  /** `host:port` of servers that went away under something loaded: what was computed since is worth nothing. */
+  lostServers(): string[];
   devices(): NativeDevice[];
   versions(): { readonly llamaCpp: string; readonly systemInfo: string };
-  loadModel(options: {
-    readonly path: string;
-    /** -1: all. */
-    readonly gpuLayers: number;
-    /** Names; none: the CPU alone. */
-    readonly devices: readonly string[];
-    readonly control: NativeJobControl;
-  }): Promise<NativeModel>;
+  loadModel(
+    options: NativePlacement & { readonly path: string; readonly control: NativeJobControl },
+  ): Promise<NativeModel>;
   loadAdapter(options: {
     readonly model: NativeModel;
     readonly path: string;
@@ -154,18 +189,14 @@ export interface NativeAddon {
   createScorer(options: NativeShape & { readonly model: NativeModel }): Promise<NativeScorer>;
   /** What a scorer's context would take, without allocating it. */
   simulateMemory(
-    options: NativeShape & {
-      readonly path: string;
-      readonly gpuLayers: number;
-      readonly devices: readonly string[];
-      readonly control: NativeJobControl;
-    },
+    options: NativeShape & NativePlacement & { readonly path: string; readonly control: NativeJobControl },
   ): Promise<NativeMemory>;
 }
 
 /** Names that the addon exports; a test compares them with what it does export. */
 export const NATIVE_EXPORTS = [
   "JobControl",
+  "addServer",
   "createScorer",
   "devices",
   "loadAdapter",
@@ -173,6 +204,7 @@ export const NATIVE_EXPORTS = [
   "loadBackends",
   "loadModel",
   "loadWholeAdapter",
+  "lostServers",
   "simulateMemory",
   "versions",
 ] as const satisfies readonly (keyof NativeAddon)[];

@@ -1,8 +1,8 @@
 import type { CalibrationResult } from "../result.js";
 import { displayWidth, printable, type Style } from "./text.js";
 
-// What no shell gives a meaning; `~`, `=` and a leading `-` are left out on purpose.
-const PLAIN = /^[A-Za-z0-9_./:,@%+][A-Za-z0-9_./:,@%+-]*$/;
+// What no shell gives a meaning; `~` and `=` are left out on purpose.
+const PLAIN = /^[A-Za-z0-9_./:,@%+-]+$/;
 
 /**
  * One argument for the user's shell, so that the line can be copied. POSIX shells: single quotes; with control characters
@@ -11,7 +11,11 @@ const PLAIN = /^[A-Za-z0-9_./:,@%+][A-Za-z0-9_./:,@%+-]*$/;
  */
 export function shellQuoted(argument: string, shell: Style["shell"]): string {
   // A leading `-` would be read as an option.
-  const safe = argument.startsWith("-") ? `./${argument}` : argument;
+  return shellWord(argument.startsWith("-") ? `./${argument}` : argument, shell);
+}
+
+/** A word of a command line as it was given, options included; see {@link shellQuoted}. */
+export function shellWord(safe: string, shell: Style["shell"]): string {
   if (shell === "windows") {
     return /^[A-Za-z0-9_./:\\-]+$/.test(safe) ? safe : `"${printable(safe).replaceAll('"', "")}"`;
   }

@@ -1,5 +1,6 @@
 import type { CalibrationResult, CandidateResult } from "../result.js";
 import { percent, signedNats } from "./numbers.js";
+import { scoreTitle } from "./objective.js";
 import { clipped, displayWidth, padded, printable, tinted, type Style, type Tint } from "./text.js";
 
 interface Column {
@@ -108,7 +109,7 @@ function columnsOf(result: CalibrationResult, style: Style) {
   return {
     id: column("cut", "left", (row) => printable(row.id)),
     layers: column("layers", "right", (row) => String(row.adaptedLayers)),
-    nll: column("NLL", "right", (row) => row.mean.toFixed(4)),
+    nll: column(scoreTitle(result), "right", (row) => row.mean.toFixed(4)),
     gain: column("gain", "right", (row) => (row === full ? none : signedNats(row.gainVsFull.mean))),
     gainBounds: column("gain vs full", "right", (row) => {
       const { mean, low, high } = row.gainVsFull;

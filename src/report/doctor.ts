@@ -37,6 +37,8 @@ export interface DoctorFindings {
       readonly memoryFree: number;
       readonly memoryTotal: number;
     }[];
+    /** Backends that `lora-boundary-build` built, and where; null: all is as node-llama-cpp brings it. */
+    readonly built: { readonly folder: string; readonly backends: readonly string[] } | null;
     /** GPU backends that cannot be used here, and why. */
     readonly refused: readonly { readonly backend: string; readonly reason: string }[];
   } | null;
@@ -102,12 +104,18 @@ function engineSection({ engine }: DoctorFindings, style: Style): string[] {
   if (engine === null) return [];
   return section("llama.cpp", style, [
     ["version", printable(engine.llamaCpp)],
+    ["libraries", librariesText(engine.built)],
     ...engine.devices.map(({ name, description, type, memoryFree, memoryTotal }): Fact => {
       return [printable(name), `${printable(description)} (${type}), ${memoryText(memoryFree, memoryTotal)}`];
     }),
     ...engine.refused.map(({ backend, reason }): Fact => [backend, `not used: ${printable(reason)}`]),
     ["built for", printable(engine.systemInfo.trim())],
   ]);
+}
+
+function librariesText(built: NonNullable<DoctorFindings["engine"]>["built"]): string {
+  const others = "of node-llama-cpp";
+  return built === null ? others : `${others}; ${built.backends.join(", ")} built here, in ${printable(built.folder)}`;
 }
 
 function fileSection(title: string, file: ModelDescription | AdapterDescription | null, style: Style): string[] {
@@ -184,6 +192,9 @@ function judged({ addon: state, model, adapter, pair, samples, problems }: Docto
   const addon =
     state === "missing" ? " Calibrating needs the addon, which does not load; trim and inspect do without." : "";
   if (ofFiles > 0) return { tint: "red", text: `${plural(ofFiles, "problem")} with the files.${addon}` } as const;
+  if (state !== "missing" && problems.length > 0) {
+    return { tint: "red", text: `${plural(problems.length, "problem")} with what computes.` } as const;
+  }
   const files = [model, adapter, samples].filter((file) => file !== null).length;
   if (files === 0) {
     return state === "missing"

@@ -3,7 +3,9 @@ import { byteSize, count, duration, percent, plural } from "./numbers.js";
 import { styleOf, wrapped, type RenderOptions } from "./text.js";
 
 /** What is known before anything runs. */
-export interface PlanView extends Omit<CalibrationPlan, "memory"> {
+export interface PlanView extends Omit<CalibrationPlan, "memory" | "rpcStateBytes"> {
+  /** See `CalibrationPlan`; default 0. */
+  readonly rpcStateBytes?: number;
   /** Bytes beyond the model, by what they are for: kept states, logits, context. In the order to show. */
   readonly memory: readonly { readonly name: string; readonly bytes: number }[];
   /** The same in nats, where a spread has been measured. */
@@ -28,10 +30,17 @@ export function renderPlan(plan: PlanView, options: RenderOptions): string {
     `Work: ${plural(plan.candidates, "candidate")} in ${plan.passes.toFixed(1)} passes${saved}.${controls}`,
     `Time: ${plan.seconds === null ? "not known before the first batch" : `about ${duration(plan.seconds)}`}.`,
     `Memory beyond the model: ${byteSize(total)}${parts === "" ? "" : ` (${parts})`}.`,
+    ...networkLine(plan),
     powerLine(plan),
   ]
     .flatMap((line) => wrapped(line, width))
     .join("\n");
+}
+
+function networkLine({ rpcStateBytes = 0 }: PlanView): string[] {
+  return rpcStateBytes === 0
+    ? []
+    : [`Network: at most ${byteSize(rpcStateBytes)} of kept states to and from the servers.`];
 }
 
 function powerLine({ smallestShare, smallestNats, margin }: PlanView): string {

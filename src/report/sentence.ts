@@ -1,11 +1,16 @@
 import type { CalibrationResult, Interval } from "../result.js";
 import { percent, plural } from "./numbers.js";
+import { adaptersPart, caution, unitOf } from "./objective.js";
 
 /**
  * The answer of a calibration in plain words, one to three sentences: what is proven, on how much data, and how large the
  * gain honestly is. Plain ASCII, no line breaks.
  */
 export function verdictSentence(result: CalibrationResult): string {
+  return caution(result) + answerSentence(result);
+}
+
+function answerSentence(result: CalibrationResult): string {
   const { gate, selected, noSelection, data } = result;
   if (!gate.passed && !gate.forced) return gateSentence(result);
   const forced = gate.passed ? "" : "Forced past a failed gate: the adapter is not proven to help on these samples. ";
@@ -21,8 +26,8 @@ export function verdictSentence(result: CalibrationResult): string {
   const proof =
     selected.verdict === "better"
       ? `proven better than the full adapter ${on}`
-      : `proven to keep at least ${percent(1 - result.margin)} % of what the adapter brings ${on}`;
-  return `${forced}${layers}, ${proof}. ${gainSentence(selected.crossFitGain)}`;
+      : `proven to keep at least ${percent(1 - result.margin)} % of ${adaptersPart(result)} ${on}`;
+  return `${forced}${layers}, ${proof}. ${gainSentence(selected.crossFitGain, unitOf(result))}`;
 }
 
 /** `Keep LoRA in layers 0 to 16 (upto:17)`; any other shape goes by its name. */
@@ -34,17 +39,18 @@ function layersKept({ id, layerScales }: { readonly id: string; readonly layerSc
 }
 
 /** The cross-fitted size, in words that do not claim what its interval does not show. */
-function gainSentence({ mean, low, high }: Interval): string {
+function gainSentence({ mean, low, high }: Interval, unit: string): string {
   const from = `between ${low.toFixed(4)} and ${high.toFixed(4)}`;
-  if (low > 0) return `On samples that had no part in the choice it gains ${mean.toFixed(4)} nats per token (${from}).`;
+  if (low > 0) return `On samples that had no part in the choice it gains ${mean.toFixed(4)} ${unit} (${from}).`;
   if (high < 0)
-    return `On samples that had no part in the choice it costs ${(-mean).toFixed(4)} nats per token (gain ${from}).`;
-  return `On samples that had no part in the choice its gain is ${mean.toFixed(4)} nats per token, which may be none (${from}).`;
+    return `On samples that had no part in the choice it costs ${(-mean).toFixed(4)} ${unit} (gain ${from}).`;
+  return `On samples that had no part in the choice its gain is ${mean.toFixed(4)} ${unit}, which may be none (${from}).`;
 }
 
-function gateSentence({ gate, data }: CalibrationResult): string {
+function gateSentence(result: CalibrationResult): string {
+  const { gate, data } = result;
   const { mean, low, high } = gate.gain;
-  const measured = `gain ${mean.toFixed(4)} nats per token, between ${low.toFixed(4)} and ${high.toFixed(4)}`;
+  const measured = `gain ${mean.toFixed(4)} ${unitOf(result)}, between ${low.toFixed(4)} and ${high.toFixed(4)}`;
   return gate.failure === "no-gain"
     ? `The full adapter is proven no better than the base model on these samples (${measured}), so there is nothing to keep.`
     : `${plural(data.samples, "sample")} cannot tell whether the full adapter beats the base model at all (${measured}).`;
@@ -64,14 +70,14 @@ export function gateCauses({ gate }: Pick<CalibrationResult, "gate">): readonly 
 }
 
 /** What the global-scale control says about the choice; null where no control was run. */
-export function controlSentence({
-  controls,
-  selected,
-}: Pick<CalibrationResult, "controls" | "selected">): string | null {
+export function controlSentence(
+  result: Pick<CalibrationResult, "controls" | "selected" | "objectiveScale">,
+): string | null {
+  const { controls, selected } = result;
   const { bestGlobalScale: best, selectedVsBest, explainsGain } = controls;
   if (best === null) return null;
   const { mean, low, high } = best.gainVsFull;
-  const level = `${best.id} gains ${mean.toFixed(4)} nats per token (between ${low.toFixed(4)} and ${high.toFixed(4)})`;
+  const level = `${best.id} gains ${mean.toFixed(4)} ${unitOf(result)} (between ${low.toFixed(4)} and ${high.toFixed(4)})`;
   const opening = `Control: of the global scales, ${level}.`;
   if (explainsGain) return `${opening} That is at least as much as the cut, so the gain is not the cut's.`;
   if (selected?.verdict !== "better" || selectedVsBest === null) return opening;

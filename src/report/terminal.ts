@@ -2,6 +2,7 @@ import type { CalibrationResult } from "../result.js";
 import { commandLines } from "./commands.js";
 import { curveTable } from "./curve-table.js";
 import { byteSize, count, duration, percent, plural } from "./numbers.js";
+import { objectiveSentence, scoreTitle, unitOf } from "./objective.js";
 import { retentionChart } from "./retention-chart.js";
 import { controlSentence, gateCauses, verdictSentence } from "./sentence.js";
 import { styleOf, tinted, wrapped, type RenderOptions, type Style } from "./text.js";
@@ -15,6 +16,7 @@ export function renderCalibration(result: CalibrationResult, options: RenderOpti
   const prose = (text: string, indent = ""): string[] => wrapped(text, style.width, indent);
   const sections: string[][] = [
     prose(partialSentence(result)),
+    prose(objectiveSentence(result) ?? ""),
     curveTable(result, style),
     retentionChart(result, style),
     prose(boundsSentence(result)),
@@ -34,7 +36,7 @@ export function renderCalibration(result: CalibrationResult, options: RenderOpti
 function partialSentence({ partial, data }: CalibrationResult): string {
   if (partial === null) return "";
   return (
-    `Known so far, from ${count(data.samples)} of ${plural(partial.ofSamples, "sample")}: the run was stopped. The longest ` +
+    `Known so far, from ${count(data.samples)} of ${plural(partial.ofSamples, "sample")}: the run ended early. The longest ` +
     "samples come first, so these are no random choice, and what is said of them may not hold for all."
   );
 }
@@ -46,11 +48,12 @@ function verdictTint({ selected, gate }: CalibrationResult): "green" | "yellow" 
   return selected === null ? "yellow" : "green";
 }
 
-function boundsSentence({ criticalValue, confidence, data, margin }: CalibrationResult): string {
+function boundsSentence(result: CalibrationResult): string {
+  const { criticalValue, confidence, data, margin } = result;
   const groups = data.groups < data.samples ? ` in ${plural(data.groups, "group")}` : "";
   return (
     `All bounds hold together at ${percent(confidence)} % confidence (${criticalValue.toFixed(2)} standard errors, ` +
-    `${plural(data.samples, "sample")}${groups}); margin ${percent(margin)} % of the gain; NLL and gain in nats per token.`
+    `${plural(data.samples, "sample")}${groups}); margin ${percent(margin)} % of the gain; ${scoreTitle(result)} and gain in ${unitOf(result)}.`
   );
 }
 

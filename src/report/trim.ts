@@ -1,3 +1,4 @@
+import { writtenOut } from "../lora/format-layer-scales.js";
 import { formatLayers } from "../lora/layer-ranges.js";
 import type { WrittenAdapter } from "../lora/trim.js";
 import { loadingLines } from "./commands.js";
@@ -23,6 +24,7 @@ export function renderTrim(view: TrimView, options: RenderOptions): string {
   const prose = [
     `Kept: ${layersText(written.keptLayers)}, ${count(written.parameters)} of ${count(sourceParameters)} parameters.`,
     droppedText(view),
+    strengthsText(written),
     `Written: ${written.path}, ${byteSize(written.bytes)} in place of ${byteSize(written.source.bytes)}${share}.`,
     "Checked: read again from disk and compared with the source, header and every tensor byte.",
     `It loads with (give your base model for ${BASE_MODEL}):`,
@@ -31,6 +33,14 @@ export function renderTrim(view: TrimView, options: RenderOptions): string {
     ...prose.flatMap((text) => wrapped(text, style.width)),
     ...loadingLines(BASE_MODEL, written.path, style),
   ].join("\n");
+}
+
+/** Always written out: a short name must not hide what a layer runs with. */
+function strengthsText({ scales, scalesText, baked }: WrittenAdapter): string {
+  const name = scalesText.includes("=") ? "" : ` (${scalesText})`;
+  const how =
+    baked.length === 0 ? "" : ` In ${plural(baked.length, "pair")} the strength is multiplied into the tensor B.`;
+  return `Strengths: ${writtenOut(scales).replaceAll(",", ", ")}${name}.${how}`;
 }
 
 function droppedText({ written, droppedOutside }: TrimView): string {

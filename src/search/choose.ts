@@ -32,15 +32,16 @@ export function choose(judgement: Judgement, goal: Goal): JudgedCandidate | null
 }
 
 /** One plain sentence: why this candidate is chosen. */
-export function reasonFor(chosen: JudgedCandidate, { candidates }: Judgement): string {
+export function reasonFor(chosen: JudgedCandidate, { candidates, options }: Judgement): string {
   const all = candidates.find(({ role }) => role === "full")?.adaptedLayers ?? 0;
   const layers = `${chosen.adaptedLayers} of ${all} adapted layers`;
   if (chosen.verdict === "better") {
     const least = natsAtLeast(chosen.gainVsFull.low);
-    return `With ${layers}, ${chosen.id} is proven better than the full adapter, by at least ${least} nats per token.`;
+    return `With ${layers}, ${chosen.id} is proven better than the full adapter, by at least ${least} ${options.objective.unit}.`;
   }
   const kept = chosen.retention === null ? "enough" : `at least ${percentAtLeast(chosen.retention.low)}`;
-  return `With ${layers}, ${chosen.id} is proven to keep ${kept} of what the adapter brings.`;
+  const part = options.objective.name === "kl" ? "changes" : "brings";
+  return `With ${layers}, ${chosen.id} is proven to keep ${kept} of what the adapter ${part}.`;
 }
 
 /**

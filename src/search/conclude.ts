@@ -4,6 +4,7 @@ import { judgeControls, withholdBetter } from "./controls.js";
 import { crossFitGain } from "./crossfit.js";
 import type { JudgeOptions } from "./judge-options.js";
 import { candidateResult, judge, type JudgedCandidate, type Judgement } from "./judge.js";
+import { onOwnScale } from "./objective.js";
 import { paretoFront } from "./pareto.js";
 import type { ScoreTable } from "./scores.js";
 
@@ -54,7 +55,7 @@ export function concludeFrom(judged: Judgement, options: ConcludeOptions): Concl
     confidence: judgement.options.confidence,
     criticalValue: judgement.criticalValue,
     gate: judgement.gate,
-    candidates: judgement.candidates.map(candidateResult),
+    candidates: onOwnScale(judgement.candidates.map(candidateResult), judgement.options.objective),
     selected: chosen === null ? null : selected(chosen, judgement, goal),
     noSelection: chosen !== null || stopped ? null : explainNoSelection(judgement, goal),
     pareto: paretoFront(judgement.candidates),

@@ -1,7 +1,7 @@
 import type { CalibrationResult } from "../result.js";
 import type { JudgedCandidate, Judgement } from "./judge.js";
 import { unitMean } from "./units.js";
-import { boundedMean } from "./verdicts.js";
+import { boundedMean, withoutBetter } from "./verdicts.js";
 
 /**
  * Whether the global scales must be scored before the judgement may be reported: some cut would be called `better`, and
@@ -22,8 +22,9 @@ export function withholdBetter(judgement: Judgement): Judgement {
   if (!needsControl(judgement)) return judgement;
   const candidates = judgement.candidates.map((judged): JudgedCandidate => {
     if (judged.role !== "cut" || judged.verdict !== "better") return judged;
-    const within = judgement.gate.passed && boundedMean(judged.marginContrast, judgement.criticalValue).low > 0;
-    return { ...judged, verdict: within ? "not-worse" : "unproven" };
+    const { gate, criticalValue } = judgement;
+    const margin = gate.passed ? boundedMean(judged.marginContrast, criticalValue) : null;
+    return { ...judged, verdict: withoutBetter(judged.gainVsFull, margin) };
   });
   return { ...judgement, candidates };
 }
@@ -49,7 +50,7 @@ export function judgeControls(
   const bestGlobalScale = { id: best.id, gainVsFull: best.gainVsFull };
   if (selected === null) return { bestGlobalScale, noiseFloor, selectedVsBest: null, explainsGain: false };
   const difference = unitMean(
-    Float64Array.from(best.perSample, (score, sample) => score - (selected.perSample[sample] ?? 0)),
+    Float64Array.from(best.perSample, (score, sample) => (score ?? NaN) - (selected.perSample[sample] ?? NaN)),
     judgement.units,
   );
   return {

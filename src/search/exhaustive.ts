@@ -30,7 +30,8 @@ export interface SearchScorer {
   /** Scored tokens of every sample. */
   readonly tokens: Int32Array;
   /**
-   * @returns per candidate, in their order: mean NLL per scored token of every sample, nats
+   * @returns per candidate, in their order: loss on every sample, lower is better; mean NLL per scored token in nats, or
+   *   another objective (`objective.ts`)
    * @throws CancelledError when the signal aborts
    */
   score(candidates: readonly Candidate[], options: ScoreOptions): Promise<readonly Float64Array[]>;

@@ -1,5 +1,6 @@
 import { UsageError } from "../errors.js";
 import { DEFAULT_DRAWS } from "./bootstrap.js";
+import { NLL, type Objective } from "./objective.js";
 
 export interface JudgeOptions {
   /** Layers that the adapter covers, counted from 0. */
@@ -16,6 +17,10 @@ export interface JudgeOptions {
   readonly tokenWeighted?: boolean;
   /** Judge although the gate failed; default false. */
   readonly force?: boolean;
+  /** The adapter was trained on these samples, which flatters it: nothing is called `better`. Default false. */
+  readonly inSample?: boolean;
+  /** What the table's losses are, for words and for telling scores on their own scale; default NLL. */
+  readonly objective?: Objective;
 }
 
 export const DEFAULT_MARGIN = 0.02;
@@ -31,12 +36,14 @@ export function completeJudgeOptions(options: JudgeOptions): Required<JudgeOptio
     draws = DEFAULT_DRAWS,
     tokenWeighted = false,
     force = false,
+    inSample = false,
+    objective = NLL,
   } = options;
   if (!(margin > 0 && margin < 1)) refuse("margin", "a number between 0 and 1", margin);
   if (!(confidence > 0 && confidence < 1)) refuse("confidence", "a number between 0 and 1", confidence);
   if (!(Number.isSafeInteger(seed) && seed >= 0)) refuse("seed", "a whole number from 0", seed);
   if (!(Number.isSafeInteger(draws) && draws >= 99)) refuse("draws", "a whole number of at least 99", draws);
-  return { coveredLayers, margin, confidence, seed, draws, tokenWeighted, force };
+  return { coveredLayers, margin, confidence, seed, draws, tokenWeighted, force, inSample, objective };
 }
 
 function refuse(option: string, expected: string, received: number): never {

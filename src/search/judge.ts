@@ -6,7 +6,7 @@ import { judgeGate } from "./gate.js";
 import { completeJudgeOptions, type JudgeOptions } from "./judge-options.js";
 import { isUniform, requireScores, type ScoreTable } from "./scores.js";
 import { independentUnits, requireSpread, unitMean, type UnitMean, type Units } from "./units.js";
-import { boundedMean, retentionOf, verdictOf } from "./verdicts.js";
+import { boundedMean, retentionOf, verdictOf, withoutBetter } from "./verdicts.js";
 
 /** What a candidate is for: only a `cut` can be chosen, the others are what it is compared with. */
 export type Role = "base" | "full" | "cut" | "control";
@@ -78,7 +78,8 @@ export function judge(table: ScoreTable, options: JudgeOptions): Judgement {
   const verdict = (role: Role, gain: Interval, marginContrast: UnitMean): Verdict => {
     if (role === "full") return "not-worse";
     if (noClaims !== null) return "unproven";
-    return verdictOf(gain, gate.passed ? boundedMean(marginContrast, criticalValue) : null);
+    const margin = gate.passed ? boundedMean(marginContrast, criticalValue) : null;
+    return settings.inSample ? withoutBetter(gain, margin) : verdictOf(gain, margin);
   };
   const candidates = table.candidates.map((candidate, index): JudgedCandidate => {
     const scores = at(table.perSample, index);

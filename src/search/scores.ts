@@ -4,7 +4,10 @@ import type { Candidate } from "../lora/candidate.js";
 /** Scores of candidates on the same samples in the same packing; all that statistics ever sees. */
 export interface ScoreTable {
   readonly candidates: readonly Candidate[];
-  /** Per candidate, in the order of `candidates`: mean NLL per scored token of every sample, nats, lower is better. */
+  /**
+   * Per candidate, in the order of `candidates`: its loss on every sample, lower is better: mean NLL per scored
+   * token in nats, or whatever the objective is, turned where higher is better (`objective.ts`).
+   */
   readonly perSample: readonly Float64Array[];
   /** Scored tokens of every sample. */
   readonly tokens: Int32Array;

@@ -25,6 +25,13 @@ export function verdictOf(gain: Interval, marginContrast: Interval | null): Verd
   return marginContrast.high < 0 ? "worse" : "unproven";
 }
 
+/** The verdict where nothing may be called better: what also lies within the margin is `not-worse`. */
+export function withoutBetter(gain: Interval, marginContrast: Interval | null): Verdict {
+  const verdict = verdictOf(gain, marginContrast);
+  if (verdict !== "better") return verdict;
+  return marginContrast !== null && marginContrast.low > 0 ? "not-worse" : "unproven";
+}
+
 /**
  * Retention with bounds, by inverting the linear contrast (Fieller 1954): the bounds are the two shares r at which
  * mean +- c x SE of base - candidate - r x (base - full) touches 0. So the lower bound lies above 1 - margin exactly

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { DEMO, ROOT, run } from "../support/cli-process.js";
 
-const COMMANDS = ["trim", "inspect", "doctor"];
+const COMMANDS = ["report", "trim", "inspect", "doctor"];
 const { version } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")) as { version: string };
 
 describe("help", () => {
@@ -53,7 +53,7 @@ describe("wrong usage: 2, nothing on stdout", () => {
     ["an option mistyped", ["trim", "a.gguf", "--keep", "1", "--outptu", "b"], "(Did you mean --output?)"],
     ["an option that lacks its value", ["trim", "a.gguf", "--keep"], "argument missing"],
     ["a missing argument", ["inspect"], "missing required argument 'file'"],
-    ["an argument too many", ["inspect", "a.gguf", "b.gguf"], "too many arguments"],
+    ["an argument too many", ["inspect", "a.gguf", "b.gguf", "c.gguf"], "too many arguments"],
     ["--json that would take the file for itself", ["inspect", "--json", DEMO.base], "after --json"],
   ])("%s", async (_, args, message) => {
     const { code, stdout, stderr } = await run(args);

@@ -155,7 +155,7 @@ describe("what help, inspect and trim need", () => {
   it("no addon: the module that loads it is not even read", async () => {
     const main = await copiedProgram(join(folder.path, "no-addon"), {
       "native/binding.js":
-        "throw new Error('the addon was asked for'); export const loadAddon = 0, gpuLibrary = 0, requireAddonBuilt = 0;",
+        "throw new Error('the addon was asked for'); export const loadAddon = 0, backendLibrary = 0, builtBackends = 0, requireAddonBuilt = 0;",
     });
     for (const args of commands(join(folder.path, "a.gguf"))) {
       expect(await run(args, { main })).toMatchObject({ code: 0, stderr: "" });
@@ -167,7 +167,7 @@ describe("what help, inspect and trim need", () => {
     const main = await copiedProgram(join(folder.path, "not-loaded"), {
       "native/binding.js":
         "export const loadAddon = () => { throw new Error('the addon was asked for'); };" +
-        "export const gpuLibrary = () => null, requireAddonBuilt = async () => undefined;",
+        "export const backendLibrary = () => null, builtBackends = () => null, requireAddonBuilt = async () => undefined;",
     });
     const { code, stdout } = await run(["doctor", join(folder.path, "a.gguf"), "--json"], { main });
     expect({ code, ...(JSON.parse(stdout) as object) }).toMatchObject({ code: 0, addon: "built", engine: null });

@@ -52,6 +52,37 @@ describe("what it writes", () => {
     expect(stdout).not.toContain("\u001b");
   });
 
+  it("strengths of every layer, from the grammar or a file of names, always written out", async () => {
+    await writeFile(join(folder, "names.json"), '{"light": "without:1*1.5"}');
+    const light = await trim("adapter.gguf", "--keep", "light", "--presets", "names.json", "-o", "light.gguf");
+    expect(light).toMatchObject({ code: 0, stderr: "" });
+    expect(light.stdout).toContain("Strengths: 0=1.5, 1=0, 2-3=1.5 (without:1*1.5).\n");
+    const mixed = await trim("adapter.gguf", "--keep", "0-1=1,attention:*=0.5,ffn:*=0", "-o", "m.gguf", "--json", "-");
+    expect(JSON.parse(mixed.stdout)).toMatchObject({
+      scales: { layerScales: [1, 1, 0.5, 0.5], feedForwardScales: [1, 1, 0, 0], inputScale: 1, outputScale: 0.5 },
+      scalesText: "0-1=1,attention:2-3=0.5,ffn:2-3=0",
+      baked: ["blk.2.attn_q.weight", "blk.3.attn_q.weight"],
+      verified: true,
+    });
+    const difference = await run(["inspect", "adapter.gguf", "m.gguf"], { cwd: folder });
+    expect(difference.stdout).toContain("the second is the first at 0-1=1,attention:2-3=0.5,ffn:2-3=0");
+    expect((await run(["inspect", "m.gguf"], { cwd: folder })).stdout).toContain("0-1=1,attention:2-3=0.5,ffn:2-3=0");
+  });
+
+  it("ranks padded with zeros, and says so of itself", async () => {
+    const { code, stdout } = await trim("adapter.gguf", "--keep", "all", "--pad-rank", "16", "-o", "fast.gguf");
+    expect(code).toBe(0);
+    expect(stdout).toContain("Strengths: 0-3=1 (full).");
+    const inspected = await run(["inspect", "fast.gguf", "--json"], { cwd: folder });
+    expect(JSON.parse(inspected.stdout)).toMatchObject({
+      file: {
+        rank: 16,
+        alpha: 128,
+        provenance: { "lora_boundary.padded_rank": 16, "lora_boundary.layer_scales": "full" },
+      },
+    });
+  });
+
   it("as JSON alone, or beside the text in a file", async () => {
     const alone = await trim("adapter.gguf", "--keep", "0-1", "-o", "a.gguf", "--json", "-");
     expect(alone).toMatchObject({ code: 0, stderr: "" });
@@ -70,9 +101,13 @@ describe("wrong usage: 2, and nothing is written", () => {
   it.each([
     ["no --keep", ["-o", "s.gguf"], "for `--keep` but received nothing"],
     ["no --output", ["--keep", "0"], "for `--output` but received nothing"],
-    ["no layers", ["--keep", "", "-o", "s.gguf"], "Expected layers such as"],
-    ["a range backwards", ["--keep", "2-1", "-o", "s.gguf"], "a range that runs backwards"],
+    ["no layers", ["--keep", "", "-o", "s.gguf"], "Expected a selection of layers such as `0-17`"],
+    ["a range backwards", ["--keep", "2-1", "-o", "s.gguf"], "a range that runs upwards but received 2-1"],
     ["layers that it does not have", ["--keep", "0-17", "-o", "s.gguf"], "has LoRA in layers 0-3"],
+    ["an unknown name", ["--keep", "lihgt", "-o", "s.gguf"], "received `lihgt` at character 1 of `lihgt`"],
+    ["a strength that is none", ["--keep", "0-3=NaN", "-o", "s.gguf"], "received `NaN` at character 5"],
+    ["nothing kept", ["--keep", "base", "-o", "s.gguf"], "that is the base model"],
+    ["no rank to pad to", ["--keep", "0", "--pad-rank", "0", "-o", "s.gguf"], "whole number from 1 to 1024"],
     ["no name for the output", ["--keep", "0", "-o", ""], "Expected a file name for `--output` but received nothing"],
     ["stdout for the output", ["--keep", "0", "-o", "-"], "stdout, which cannot be read again"],
     ["one name twice", ["--keep", "0", "-o", "s.gguf", "--json", "./s.gguf"], "after --json"],
@@ -113,6 +148,12 @@ describe("bad input: 3", () => {
   it("a base model in place of the adapter", async () => {
     await writeFile(join(folder, "base.gguf"), gguf(model()));
     refused(await trim("base.gguf", "--keep", "0", "-o", "small.gguf"), 3, "received a model");
+  });
+
+  it("a file of names with a typo", async () => {
+    await writeFile(join(folder, "names.json"), '{"light": "wihtout:1"}');
+    const args = ["adapter.gguf", "--keep", "light", "--presets", "names.json", "-o", "small.gguf"];
+    refused(await trim(...args), 3, "received `:` at character 8 of `wihtout:1` (preset `light`)");
   });
 
   it("a file that is not there", async () => {

@@ -34,6 +34,16 @@ describe.skipIf(!hasArchitectures)(
       expect(cost.passes).toBeLessThan(distinct);
       const full = candidates[model.layers]!;
       expect(await session.compareWithFile(full, `${ARCHITECTURES}${name}.lora.gguf`)).toBe(0);
+
+      await using inGraph = adapter.openSession(samples, { threads: 1, batchTokens: 64, loss: "graph" });
+      const boundaries = allBoundaries(model.layers);
+      const fromGraph = await inGraph.score(boundaries);
+      expect(inGraph.facts).toMatchObject({ loss: "graph", replay: "exact", notices: [] });
+      const furthest = fromGraph.flatMap((scores, index) =>
+        Array.from(scores, (score, sample) => Math.abs(score - resumed[index]![sample]!)),
+      );
+      expect(Math.max(...furthest)).toBeLessThan(1e-5);
+      expect(await inGraph.compareWithFile(full, `${ARCHITECTURES}${name}.lora.gguf`)).toBe(0);
     });
   },
 );

@@ -5,7 +5,7 @@ import { partOfTensor } from "../../src/engine/adapter.js";
 import { loadAddon } from "../../src/native/binding.js";
 import { NATIVE_EXPORTS } from "../../src/native/types.js";
 import { DEMO } from "../support/engine-files.js";
-import { addonFiles, loadAgain, nativeDemo } from "../support/native-jobs.js";
+import { addonFiles, loadAgain, nativeDemo, SCORER_DEFAULTS } from "../support/native-jobs.js";
 
 /** What a worker thread does: load the addon for itself, score the demo's base model on a few tokens. */
 const WORKER = `
@@ -16,7 +16,7 @@ addon.loadBackends(workerData.libraries);
   const control = new addon.JobControl();
   const model = await addon.loadModel({ path: workerData.base, gpuLayers: 0, devices: [], control });
   const size = workerData.samples * workerData.tokens;
-  const scorer = await addon.createScorer({ model, maxTokens: size, maxSequences: workerData.samples, maxRows: size, threads: 1 });
+  const scorer = await addon.createScorer({ model, maxTokens: size, maxSequences: workerData.samples, maxRows: size, rowsOfSequence: workerData.tokens, ...workerData.defaults });
   scorer.setBatch({
     tokens: Int32Array.from({ length: size }, (_, index) => (index * 7) % 1000),
     offsets: Int32Array.from({ length: workerData.samples + 1 }, (_, index) => index * workerData.tokens),
@@ -30,7 +30,10 @@ addon.loadBackends(workerData.libraries);
 `;
 
 function startWorker(samples: number, tokens: number): Worker {
-  return new Worker(WORKER, { eval: true, workerData: { ...addonFiles(), base: DEMO.base, samples, tokens } });
+  return new Worker(WORKER, {
+    eval: true,
+    workerData: { ...addonFiles(), base: DEMO.base, samples, tokens, defaults: SCORER_DEFAULTS },
+  });
 }
 
 describe("loading", () => {

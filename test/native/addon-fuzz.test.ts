@@ -3,7 +3,7 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { describe, expect, test } from "vitest";
 import { DEMO } from "../support/engine-files.js";
-import { addonFiles, nativeDemo } from "../support/native-jobs.js";
+import { SCORER_DEFAULTS, addonFiles, nativeDemo } from "../support/native-jobs.js";
 
 const SCRIPT = fileURLToPath(new URL("../support/fuzz-addon.mjs", import.meta.url));
 
@@ -59,7 +59,7 @@ describe("wrong options, one at a time", () => {
   test("every option of every job is named in its TypeError", async () => {
     const { addon, model, scorer, run } = await nativeDemo();
     const { control } = run;
-    const shape = { maxTokens: 8, maxSequences: 1, maxRows: 8, threads: 1 };
+    const shape = { maxTokens: 8, maxSequences: 1, maxRows: 8, rowsOfSequence: 8, ...SCORER_DEFAULTS };
     const calls: [string, (options: never) => unknown, object][] = [
       ["loadModel", addon.loadModel.bind(addon), { path: DEMO.base, gpuLayers: 0, devices: [], control }],
       [

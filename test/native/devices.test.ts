@@ -8,7 +8,7 @@ const FOREIGN = process.platform === "darwin" ? (["cuda", "vulkan"] as const) : 
 describe("where a model is computed", () => {
   test("by default on the CPU, with nothing to say about it", async () => {
     await using model = await loadModel(DEMO.base);
-    expect(model.placement).toEqual({ backend: "CPU", devices: [], gpuLayers: 0, notice: null });
+    expect(model.placement).toMatchObject({ backend: "CPU", devices: [], gpuLayers: 0, notice: null });
   });
 
   test("auto always works, and says what it took and why", async () => {
@@ -36,5 +36,14 @@ describe("where a model is computed", () => {
     const gpu = "opencl" as "cuda";
     await expect(loadModel(DEMO.base, { gpu })).rejects.toMatchObject({ code: "GPU_RANGE", exitCode: 2 });
     await expect(loadModel(DEMO.base, { gpuLayers: -2 })).rejects.toMatchObject({ code: "GPU_LAYERS_RANGE" });
+    const splitMode = "columns" as "row";
+    await expect(loadModel(DEMO.base, { gpu: "auto", splitMode })).rejects.toMatchObject({ code: "SPLIT_MODE_RANGE" });
+    for (const tensorSplit of [[0, 0], [-1], [NaN]]) {
+      await expect(loadModel(DEMO.base, { gpu: "auto", tensorSplit })).rejects.toMatchObject({
+        code: "TENSOR_SPLIT_RANGE",
+        exitCode: 2,
+      });
+    }
+    await expect(loadModel(DEMO.base, { tensorSplit: [1] })).rejects.toMatchObject({ code: "GPU_NONE" });
   });
 });

@@ -11,6 +11,7 @@ import {
   writeAdapter,
   writeVerified,
 } from "../../src/index.js";
+import { CHANGED_LOGIT_TOLERANCE } from "../../src/calibration/write-verified.js";
 import { DEMO, temporaryFolder } from "../support/engine-files.js";
 import { allBoundaries, candidate } from "../support/engine-samples.js";
 import { loadTrio } from "../support/engine-trio.js";
@@ -55,6 +56,35 @@ describe("a trimmed file, loaded whole, against the layer scales it stands for",
   });
 });
 
+describe("a file whose strengths are multiplied into its tensors, or whose ranks are padded", () => {
+  const mixed = candidate("mixed", [1.5, 0.5, 0, 1, 1, 1, 0.3, 0.3, -0.2, 1, 2, 0]);
+
+  test("computes what the layer scales compute, up to rounding", async () => {
+    await using folder = await temporaryFolder();
+    await using it = await loadTrio(2);
+    await using session = it.adapter.openSession(it.set.samples, SESSION);
+    const path = join(folder.path, "mixed.gguf");
+    expect((await writeAdapter(DEMO.adapter, mixed, path)).baked.length).toBeGreaterThan(0);
+    expect(await session.compareWithFile(mixed, path)).toBeLessThan(CHANGED_LOGIT_TOLERANCE);
+    // The tolerance tells it from a vector that differs in one layer.
+    const other = candidate("other", mixed.layerScales.with(10, 1));
+    expect(await session.compareWithFile(other, path)).toBeGreaterThan(5 * CHANGED_LOGIT_TOLERANCE);
+    const output = await writeVerified(it.adapter, it.set, mixed, join(folder.path, "again.gguf"), SESSION);
+    expect(output.maxLogitDifference).toBeLessThan(CHANGED_LOGIT_TOLERANCE);
+  });
+
+  test("padded to 16: the same function", async () => {
+    await using folder = await temporaryFolder();
+    await using it = await loadTrio(2);
+    await using session = it.adapter.openSession(it.set.samples, SESSION);
+    const path = join(folder.path, "padded.gguf");
+    await writeAdapter(DEMO.adapter, upto(7), path, { padRank: 16 });
+    expect((await it.model.loadAdapter(path)).file.ranks).toEqual([16]);
+    expect(await session.compareWithFile(upto(7), path)).toBeLessThan(CHANGED_LOGIT_TOLERANCE);
+    expect(await session.compareWithFile(upto(8), path)).toBeGreaterThan(5 * CHANGED_LOGIT_TOLERANCE);
+  });
+});
+
 describe("writeVerified", () => {
   test("writes, proves, and leaves nothing but the file", async () => {
     await using folder = await temporaryFolder();
@@ -86,19 +116,16 @@ describe("writeVerified", () => {
     expect(await readdir(folder.path)).toEqual(["source.gguf"]);
   });
 
-  test.each([
-    [
-      "mixed strengths",
-      { candidate: candidate("mixed", [1, 0.5, ...new Array<number>(10).fill(0)]), code: "SELECTION_MIXED" },
-    ],
-    ["the base model", { candidate: upto(0), code: "SELECTION_EMPTY" }],
-  ])("%s cannot be written; nothing is left", async (_, { candidate: chosen, code }) => {
-    await using folder = await temporaryFolder();
-    await using it = await loadTrio(1);
-    const failed = writeVerified(it.adapter, it.set, chosen, join(folder.path, "small.gguf"), SESSION);
-    await expect(failed).rejects.toThrow(expect.objectContaining({ code, name: UsageError.name }));
-    expect(await readdir(folder.path)).toEqual([]);
-  });
+  test.each([["the base model", { candidate: upto(0), code: "SELECTION_EMPTY" }]])(
+    "%s cannot be written; nothing is left",
+    async (_, { candidate: chosen, code }) => {
+      await using folder = await temporaryFolder();
+      await using it = await loadTrio(1);
+      const failed = writeVerified(it.adapter, it.set, chosen, join(folder.path, "small.gguf"), SESSION);
+      await expect(failed).rejects.toThrow(expect.objectContaining({ code, name: UsageError.name }));
+      expect(await readdir(folder.path)).toEqual([]);
+    },
+  );
 
   test("cancelled: before it starts and while it verifies, nothing is left", async () => {
     await using folder = await temporaryFolder();

@@ -56,11 +56,25 @@ describe("the packed package", () => {
       "dist/index.d.ts",
       "dist/cli/main.js",
       "native/CMakeLists.txt",
+      "native/build-program.mjs",
       "binding.gyp",
     ]) {
       expect(names).toContain(name);
     }
     expect(names.filter((name) => /^(test|bench|src)\/|native\/build\//.test(name))).toEqual([]);
+  });
+
+  it("brings the program that builds backends, which names a missing tool", async () => {
+    const { bin } = JSON.parse(await readFile(join(installed, "package.json"), "utf8")) as {
+      readonly bin: Readonly<Record<string, string>>;
+    };
+    const program = bin["lora-boundary-build"] ?? "";
+    const help = await run(process.execPath, [program, "--help"], installed);
+    expect(help).toMatchObject({ code: 0, stderr: "" });
+    expect(help.stdout).toContain("Usage: lora-boundary-build");
+    const bare = await run(process.execPath, [program, "--rpc"], installed, await bareEnvironment());
+    expect(bare.code).toBe(5);
+    expect(bare.stderr).toMatch(/error: Git is missing\. Install it with: .+git/i);
   });
 
   it("without any tool the install goes on and says what is missing and how to get it", async () => {

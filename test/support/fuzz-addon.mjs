@@ -19,7 +19,17 @@ const control = new addon.JobControl();
 const model = await addon.loadModel({ path: base, gpuLayers: 0, devices: [], control });
 const { layers } = model.facts();
 const whole = await addon.loadWholeAdapter({ model, path: adapterPath });
-const shape = { maxTokens: 64, maxSequences: 4, maxRows: 64, threads: 1 };
+const shape = {
+  maxTokens: 64,
+  maxSequences: 4,
+  maxRows: 64,
+  rowsOfSequence: 64,
+  threads: 1,
+  lossInGraph: false,
+  flashAttention: "auto",
+  keyType: "f16",
+  valueType: "f16",
+};
 const scorer = await addon.createScorer({ model, ...shape });
 const disposed = await addon.createScorer({ model, ...shape });
 disposed.dispose();

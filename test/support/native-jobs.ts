@@ -24,6 +24,15 @@ export function loadAgain(): NativeAddon {
   return second;
 }
 
+/** What a scorer is asked for where a test is about something else. */
+export const SCORER_DEFAULTS = {
+  threads: 1,
+  lossInGraph: false,
+  flashAttention: "auto",
+  keyType: "f16",
+  valueType: "f16",
+} as const;
+
 export interface NativeDemo {
   readonly addon: NativeAddon;
   readonly model: NativeModel;
@@ -38,7 +47,14 @@ export async function nativeDemo(samples = 2, tokens = 40): Promise<NativeDemo> 
   const control = new addon.JobControl();
   const model = await addon.loadModel({ path: DEMO.base, gpuLayers: 0, devices: [], control });
   const size = samples * tokens;
-  const scorer = await addon.createScorer({ model, maxTokens: size, maxSequences: samples, maxRows: size, threads: 1 });
+  const scorer = await addon.createScorer({
+    model,
+    maxTokens: size,
+    maxSequences: samples,
+    maxRows: size,
+    rowsOfSequence: tokens,
+    ...SCORER_DEFAULTS,
+  });
   scorer.setBatch({
     tokens: Int32Array.from({ length: size }, (_, index) => (index * 7) % 1000),
     offsets: Int32Array.from({ length: samples + 1 }, (_, index) => index * tokens),

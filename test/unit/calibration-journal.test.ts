@@ -9,7 +9,14 @@ const folder = useFolder();
 const INPUTS = { "base model": "a".repeat(64), threads: "1" };
 const SAMPLES = { samples: "b".repeat(64) };
 const BATCHES = [[0, 2], [1]];
-const CHECK: SelfCheck = { replay: "exact", noiseFloor: 0, notices: [], usable: [false, true], layerTokens: 12 };
+const CHECK: SelfCheck = {
+  replay: "exact",
+  loss: "graph",
+  noiseFloor: 0,
+  notices: [],
+  usable: [false, true],
+  layerTokens: 12,
+};
 /** Doubles that a careless writer would round. */
 const SUMS = [Float64Array.of(0.1 + 0.2, 1 / 3), Float64Array.of(5e-324)] as const;
 const FULL = Float32Array.of(1, 1, 1.3, 1);

@@ -19,7 +19,7 @@ const machine: DoctorFindings = {
   ...{ samples: null, problems: [], notices: [] },
 };
 const engine: NonNullable<DoctorFindings["engine"]> = {
-  ...{ llamaCpp: "0.5.0", systemInfo: "CPU : AVX2 = 1 | ", refused: [] },
+  ...{ llamaCpp: "0.5.0", systemInfo: "CPU : AVX2 = 1 | ", refused: [], built: null },
   devices: [
     { name: "CPU", description: "Some CPU", type: "cpu", backend: "CPU", memoryFree: 2 ** 33, memoryTotal: 2 ** 34 },
     { name: "GPU0", description: "Some GPU", type: "gpu", backend: "Vulkan", memoryFree: 0, memoryTotal: 0 },
@@ -42,6 +42,7 @@ describe("a machine", () => {
         "",
         "llama.cpp",
         "  version    0.5.0",
+        "  libraries  of node-llama-cpp",
         "  CPU        Some CPU (cpu), 8.0 GiB free of 16.0 GiB",
         "  GPU0       Some GPU (gpu), memory not known",
         "  built for  CPU : AVX2 = 1 |",

@@ -9,7 +9,8 @@ import { sha256OfFile } from "../../src/gguf/hash-file.js";
 import { readAdapter } from "../../src/lora/adapter-file.js";
 import type { Candidate } from "../../src/lora/candidate.js";
 import { describeFile, type AdapterDescription } from "../../src/lora/describe.js";
-import { writeAdapter, type LayerSelection } from "../../src/lora/trim.js";
+import type { LayerSelection } from "../../src/lora/plan-trim.js";
+import { writeAdapter } from "../../src/lora/trim.js";
 import { failure, useFolder } from "../support/data-files.js";
 import {
   adapter,
@@ -42,15 +43,20 @@ interface Step {
   readonly source: Buffer;
   readonly kept: readonly number[];
   readonly candidate: string;
+  readonly scales: string;
   readonly scale?: number;
   readonly sha256?: string;
 }
-const provenance = ({ source, kept, candidate, scale = 1, sha256 }: Step, prefix = "lora_boundary."): Entry[] => [
+const provenance = (
+  { source, kept, candidate, scales, scale = 1, sha256 }: Step,
+  prefix = "lora_boundary.",
+): Entry[] => [
   [`${prefix}version`, value.text(version)],
   [`${prefix}source_fingerprint`, value.text(fingerprint(source))],
   ...(sha256 === undefined ? [] : ([[`${prefix}source_sha256`, value.text(sha256)]] as const)),
   [`${prefix}kept_layers`, value.array(4, kept.map(u32))],
   [`${prefix}candidate`, value.text(candidate)],
+  [`${prefix}layer_scales`, value.text(scales)],
   [`${prefix}alpha_scale`, value.f64(scale)],
 ];
 
@@ -93,33 +99,38 @@ describe("a written adapter", () => {
   });
 
   const cases: [name: string, selection: LayerSelection, keep: RegExp, step: Omit<Step, "source">, alpha?: number][] = [
-    ["all of it", upto(3), /./, { kept: [0, 1, 2], candidate: "upto:3" }],
+    ["all of it", upto(3), /./, { kept: [0, 1, 2], candidate: "upto:3", scales: "full" }],
     [
       "the two lower layers, without `output`",
       upto(2),
       /^(token_embd|blk\.[01]\.|extra|output_norm)/,
-      { kept: [0, 1], candidate: "upto:2" },
+      { kept: [0, 1], candidate: "upto:2", scales: "upto:2" },
     ],
-    ["no layer, `token_embd` alone", upto(0), /^(token_embd|extra|output_norm)/, { kept: [], candidate: "upto:0" }],
+    [
+      "no layer, `token_embd` alone",
+      upto(0),
+      /^(token_embd|extra|output_norm)/,
+      { kept: [], candidate: "upto:0", scales: "0-2=0,input=1" },
+    ],
     [
       "a middle layer, boosted",
       { layerScales: [0, 1.5, 0] },
       /^(token_embd|blk\.1\.|extra|output_norm)/,
-      { kept: [1], candidate: "keep:1", scale: 1.5 },
+      { kept: [1], candidate: "keep:1", scales: "0=0,1=1.5,2=0,input=1.5", scale: 1.5 },
       24,
     ],
     [
       "the outer layers without anything outside them, reversed",
       { id: "mine", layerScales: [-0.1, 0, -0.1, 5], inputScale: 0, outputScale: 0 },
       /^(blk\.[02]\.|extra|output_norm)/,
-      { kept: [0, 2], candidate: "mine", scale: -0.1 },
+      { kept: [0, 2], candidate: "mine", scales: "0=-0.1,1=0,2=-0.1,3=5,input=0,output=0", scale: -0.1 },
       -1.6,
     ],
     [
       "`output` without `token_embd`",
       { layerScales: [1, 1, 0], inputScale: 0, outputScale: 1 },
       /^(output|blk\.[01]\.|extra)/,
-      { kept: [0, 1], candidate: "keep:0-1" },
+      { kept: [0, 1], candidate: "keep:0-1", scales: "0-1=1,2=0,input=0,output=1" },
     ],
   ];
   it.each(cases)("is, byte for byte, %s", async (_, selection, keep, step, alpha = 16) => {
@@ -140,6 +151,10 @@ describe("a written adapter", () => {
       source: { path: source, bytes: gguf(RICH).length, fingerprint: fingerprint(gguf(RICH)) },
       alpha: Math.fround(alpha),
       alphaScale: step.scale ?? 1,
+      scales: expect.objectContaining({ layerScales: selection.layerScales }) as unknown,
+      scalesText: step.scales,
+      baked: [],
+      notices: [],
       verified: true,
     });
     expect((await readAdapter(target)).layers).toEqual(step.kept);
@@ -153,9 +168,11 @@ describe("a written adapter", () => {
     };
     const target = fresh();
     await writeAdapter(await write(contents), { layerScales: [0, 1] }, target);
-    expect((await readFile(target)).equals(expected(contents, /blk\.1/, { kept: [1], candidate: "keep:1" }))).toBe(
-      true,
-    );
+    expect(
+      (await readFile(target)).equals(
+        expected(contents, /blk\.1/, { kept: [1], candidate: "keep:1", scales: "from:1" }),
+      ),
+    ).toBe(true);
   });
 
   it("has the same bytes for the same inputs, wherever they lie", async () => {
@@ -177,9 +194,9 @@ describe("provenance", () => {
     await writeAdapter(files[2], { id: "three", layerScales: [0, 4] }, files[3]);
     const bytes = await Promise.all(files.map((file) => readFile(file)));
     const steps: Step[] = [
-      { source: bytes[0]!, kept: [0, 1], candidate: "one", sha256 },
-      { source: bytes[1]!, kept: [0, 1], candidate: "two", scale: 0.5 },
-      { source: bytes[2]!, kept: [1], candidate: "three", scale: 4 },
+      { source: bytes[0]!, kept: [0, 1], candidate: "one", scales: "upto:2", sha256 },
+      { source: bytes[1]!, kept: [0, 1], candidate: "two", scales: "scale:0.5", scale: 0.5 },
+      { source: bytes[2]!, kept: [1], candidate: "three", scales: "from:1*4", scale: 4 },
     ];
     const metadata = [
       ...adapterMetadata("llama", 32),
@@ -212,8 +229,24 @@ describe("what it refuses, before it writes anything", () => {
     ["NaN", { layerScales: [1, NaN, 1] }, "SCALE", /Expected finite scales but received NaN/],
     ["an infinite scale", { layerScales: [1, 1, 1], outputScale: -Infinity }, "SCALE", /received -Infinity/],
     ["NaN for the input", { layerScales: [1, 1, 1], inputScale: NaN }, "SCALE", /received NaN/],
-    ["two strengths", { layerScales: [1, 0, 0.5] }, "MIXED", /one common strength but received 1 and 0\.5/],
-    ["another strength outside", { layerScales: [1, 1, 1], inputScale: 2 }, "MIXED", /received 2 and 1/],
+    [
+      "too few feed-forward scales",
+      { layerScales: [1, 1, 1], feedForwardScales: [1] },
+      "LENGTH",
+      /\(3\) but received 1/,
+    ],
+    [
+      "an infinite feed-forward scale",
+      { layerScales: [1, 1, 1], feedForwardScales: [1, 1, Infinity] },
+      "SCALE",
+      /Infinity/,
+    ],
+    [
+      "a product above f32",
+      { layerScales: [1, 1, 3e38], inputScale: 0 },
+      "SCALE",
+      /blk\.2\..* times 3e\+38 is out of range for F32/,
+    ],
     ["nothing kept", { layerScales: [0, -0, 0] }, "EMPTY", /drops all of them: that is the base model/],
     [
       "an alpha above f32",

@@ -33,6 +33,12 @@ describe("renderPlan", () => {
     ]);
   });
 
+  test("what travels to RPC servers, where there are any", () => {
+    expect(lines({ rpcStateBytes: 5 * 1024 ** 2 })).toContain(
+      "Network: at most 5.0 MiB of kept states to and from the servers.",
+    );
+  });
+
   test("groups, no controls, unknown time, no memory", () => {
     const [samples, work, time, memory] = lines({
       independentSamples: 12,

@@ -16,6 +16,7 @@ import type { CalibrationResult } from "../../result.js";
 import { requireOutput, tellOutcome } from "../calibration-outcome.js";
 import type { CommandContext } from "../context.js";
 import { requireJsonTarget, type JsonRequest } from "../json-output.js";
+import { requirePageTarget, type PageRequest } from "../page-output.js";
 import { InvalidArgumentError } from "commander";
 
 /** Reads `2/3`. */
@@ -52,6 +53,7 @@ export interface MergeFlags {
   readonly merge: readonly string[];
   readonly output: string | undefined;
   readonly json: string | undefined;
+  readonly report: string | undefined;
   readonly force: boolean;
   readonly judging: RecordedJudging;
   readonly device: DeviceOptions;
@@ -67,6 +69,8 @@ export async function runMerge(flags: MergeFlags, context: CommandContext): Prom
     force,
   };
   await requireJsonTarget(json);
+  const page: PageRequest = { target: flags.report, inputs: json.inputs, force };
+  await requirePageTarget(page);
   const parts = await Promise.all(flags.merge.map((path) => readPart(path)));
   const [first] = parts;
   if (output !== undefined && first !== undefined) {
@@ -82,7 +86,7 @@ export async function runMerge(flags: MergeFlags, context: CommandContext): Prom
     output === undefined || first === undefined
       ? null
       : (merged: CalibrationResult) => writeMerged(merged, first, output, flags, context);
-  return tellOutcome(result, write, json, context);
+  return tellOutcome(result, write, { json, page }, context);
 }
 
 async function writeMerged(
@@ -121,7 +125,7 @@ async function writeMerged(
     );
   }
   const output = await writeVerified(adapter, samples, result.selected.candidate, target, {
-    ...{ force, signal, ...session, batchTokens },
+    ...{ ...session, batchTokens, force, signal },
     sourceSha256: result.adapter.sha256,
   });
   return { ...result, output };

@@ -9,8 +9,8 @@ import { readSamples } from "../../data/read-samples.js";
 import type { SampleSet } from "../../data/sample.js";
 import { renderSample } from "../../data/show-sample.js";
 import type { Adapter } from "../../engine/adapter.js";
-import { GPU_CHOICES, type Gpu } from "../../engine/devices.js";
 import { loadModel } from "../../engine/model.js";
+import type { ScoreObjective } from "../../engine/session-types.js";
 import { InputError, LoraBoundaryError, UsageError } from "../../errors.js";
 import { renderPlan, type PlanView } from "../../report/plan.js";
 import { renderShownSample } from "../../report/shown-sample.js";
@@ -23,12 +23,15 @@ import type { CommandContext } from "../context.js";
 import { examples } from "../help.js";
 import { deliver, jsonOption, requireJsonTarget, type JsonRequest } from "../json-output.js";
 import { journalRequest } from "../journal-file.js";
+import { addMachineOptions, deviceOptions, sessionOptions, type MachineFlags } from "../machine-options.js";
 import { decimal, integer } from "../numbers.js";
+import { pageOption, requirePageTarget, writePage, type PageRequest } from "../page-output.js";
 import { renderPart, requireShardTargets, runMerge, shardOf, type MergeFlags } from "./calibrate-parts.js";
 
-interface CalibrateFlags {
+interface CalibrateFlags extends MachineFlags {
   readonly output?: string;
   readonly json?: string;
+  readonly report?: string;
   readonly force?: boolean;
   readonly journal?: string | false;
   readonly resume?: true;
@@ -38,6 +41,8 @@ interface CalibrateFlags {
   readonly margin?: number;
   readonly confidence?: number;
   readonly seed?: number;
+  readonly objective: ScoreObjective;
+  readonly inSample?: true;
   readonly controls?: true;
   readonly tokenWeighted?: true;
   readonly dryRun?: true;
@@ -50,11 +55,6 @@ interface CalibrateFlags {
   readonly templateVars?: string;
   readonly templateDate?: string;
   readonly promptTemplate?: string;
-  readonly gpu: Gpu;
-  readonly gpuLayers?: number;
-  readonly device?: readonly string[];
-  readonly threads?: number;
-  readonly batchTokens: number;
   readonly hash: "auto" | "full";
 }
 
@@ -89,6 +89,7 @@ export function configure(command: Command): void {
     )
     .option("-o, --output <file>", "adapter to write, where a cut is proven")
     .addOption(jsonOption())
+    .addOption(pageOption())
     .option("--force", "write over existing files, and go on where the adapter does not beat the base model")
     .addOption(
       new Option(
@@ -96,6 +97,15 @@ export function configure(command: Command): void {
         "economy: the fewest layers that lose nothing; quality: the best proven better (default: economy)",
       ).choices(["economy", "quality"]),
     )
+    .addOption(
+      new Option(
+        "--objective <objective>",
+        "nll: how well the samples are predicted; kl: how much like the full adapter, which needs no right answers",
+      )
+        .choices(["nll", "kl"])
+        .default("nll"),
+    )
+    .option("--in-sample", "the adapter was trained on these samples: say so, and call nothing better")
     .option("--margin <share>", "share of the adapter's gain that may be lost (default: 0.02)", decimal)
     .option("--confidence <level>", "of all bounds together (default: 0.95)", decimal)
     .option("--seed <n>", "of everything random (default: 0)", integer)
@@ -121,17 +131,8 @@ export function configure(command: Command): void {
     .option("--chat-template <file|name>", "instead of the model's own")
     .option("--template-vars <json>", "variables for the chat template")
     .option("--template-date <date>", "today's date for the chat template, YYYY-MM-DD (fixed by default)")
-    .option("--prompt-template <text|alpaca>", "for instruction + output, with {instruction} and {input}")
-    .optionsGroup("Machine:")
-    .addOption(
-      new Option("--gpu <backend>", "where to compute; auto takes the first that works, a name never falls back")
-        .choices(GPU_CHOICES)
-        .default("none"),
-    )
-    .option("--gpu-layers <n>", "layers to compute on the GPU (default: all)", integer)
-    .option("--device <names...>", "GPUs by the names that doctor lists (default: all of the backend)")
-    .option("--threads <n>", "processor threads", integer)
-    .option("--batch-tokens <n>", "tokens computed at once", integer, 512)
+    .option("--prompt-template <text|alpaca>", "for instruction + output, with {instruction} and {input}");
+  addMachineOptions(command)
     .addOption(
       new Option("--hash <mode>", "of the base model; auto: header and sampled blocks; full: every byte")
         .choices(["auto", "full"])
@@ -162,13 +163,13 @@ export async function run(args: readonly string[], flags: CalibrateFlags, contex
   };
   if (output !== undefined) await requireOutput(output, flags.json, files, force);
   await requireJsonTarget(json);
+  const page: PageRequest = { target: flags.report, inputs: json.inputs, force };
+  await requirePageTarget(page);
   const reading = await readingOptions(flags);
 
   const { signal, progress } = context;
   await using model = await loadModel(base, {
-    gpu: flags.gpu,
-    gpuLayers: flags.gpuLayers,
-    devices: flags.device,
+    ...deviceOptions(flags),
     signal,
     onProgress: (share) => {
       progress.update({ label: "Loading the model", done: share, total: 1, secondsLeft: null });
@@ -218,16 +219,17 @@ export async function run(args: readonly string[], flags: CalibrateFlags, contex
     });
   } catch (error) {
     progress.done();
-    if (error instanceof LoraBoundaryError && "partial" in error.details) await showPartial(error, json, context);
+    if (error instanceof LoraBoundaryError && "partial" in error.details) await showPartial(error, json, page, context);
     throw error;
   }
   const write = (found: CalibrationResult) =>
     writeSelected(adapter, samples, found, output ?? "", { ...flags, force }, context);
-  return await tellOutcome(result, output === undefined ? null : write, json, context);
+  return await tellOutcome(result, output === undefined ? null : write, { json, page }, context);
 }
 
-function judgingOf({ goal, margin, confidence, seed, tokenWeighted, force }: CalibrateFlags): RecordedJudging {
-  return { goal, margin, confidence, seed, tokenWeighted, force };
+function judgingOf(flags: CalibrateFlags): RecordedJudging {
+  const { goal, margin, confidence, seed, tokenWeighted, inSample, force } = flags;
+  return { goal, margin, confidence, seed, tokenWeighted, inSample, force };
 }
 
 function mergeFlags(args: readonly string[], flags: CalibrateFlags): MergeFlags {
@@ -238,10 +240,10 @@ function mergeFlags(args: readonly string[], flags: CalibrateFlags): MergeFlags 
       { details: { option: "merge" } },
     );
   }
-  const { merge = [], output, json, force = false, gpu, gpuLayers, device, threads } = flags;
+  const { merge = [], output, json, report, force = false } = flags;
   return {
-    ...{ merge, output, json, force, judging: judgingOf(flags), session: { threads } },
-    device: { gpu, gpuLayers, devices: device },
+    ...{ merge, output, json, report, force, judging: judgingOf(flags) },
+    ...{ device: deviceOptions(flags), session: sessionOptions(flags) },
   };
 }
 
@@ -280,9 +282,10 @@ function templateVariables(text: string | undefined): Readonly<Record<string, un
   }
 }
 
-function searchOptions({ controls, margin, confidence, threads, batchTokens }: CalibrateFlags) {
+function searchOptions(flags: CalibrateFlags) {
+  const { objective, controls, margin, confidence } = flags;
   const families = controls === true ? (["boundary", "scale"] as const) : (["boundary"] as const);
-  return { families, margin, confidence, batchTokens, ...(threads !== undefined && { threads }) };
+  return { objective, families, margin, confidence, ...sessionOptions(flags) };
 }
 
 function planView({ memory, ...estimate }: CalibrationPlan): PlanView {
@@ -326,13 +329,15 @@ function showSample(
 }
 
 /** What is known when Ctrl-C comes or the backend fails; the error itself goes on to the exit code. */
-async function showPartial(error: LoraBoundaryError, json: JsonRequest, context: CommandContext) {
+async function showPartial(error: LoraBoundaryError, json: JsonRequest, page: PageRequest, context: CommandContext) {
   const partial = error.details["partial"] as CalibrationResult | null | undefined;
   if (partial == null) {
     context.stderr("Nothing is known yet: fewer than two samples were complete.");
     return;
   }
   await deliver(partial, () => renderCalibration(partial, context.style), json, context);
+  // The signal has fired, but what there is to read is small.
+  await writePage(partial, page, { ...context, signal: new AbortController().signal });
 }
 
 async function writeSelected(
@@ -340,12 +345,14 @@ async function writeSelected(
   samples: SampleSet,
   result: CalibrationResult,
   target: string,
-  { force = false, threads, batchTokens }: CalibrateFlags,
+  flags: CalibrateFlags,
   { signal }: CommandContext,
 ): Promise<CalibrationResult> {
   if (result.selected === null) return result;
   const output = await writeVerified(adapter, samples, result.selected.candidate, target, {
-    ...{ force, signal, batchTokens, threads },
+    ...sessionOptions(flags),
+    force: flags.force,
+    signal,
     sourceSha256: result.adapter.sha256,
   });
   return { ...result, output };

@@ -4,14 +4,19 @@ import { UsageError } from "../../errors.js";
 import { requireTarget } from "../../gguf/target-file.js";
 import { readAdapter } from "../../lora/adapter-file.js";
 import { parseKeep } from "../../lora/keep.js";
+import { readLayerPresets } from "../../lora/layer-presets.js";
 import { writeAdapter } from "../../lora/trim.js";
+import { printable } from "../../report/text.js";
 import { renderTrim } from "../../report/trim.js";
 import type { CommandContext } from "../context.js";
 import { examples } from "../help.js";
+import { integer } from "../numbers.js";
 import { deliver, jsonOption, requireJsonTarget } from "../json-output.js";
 
 interface TrimFlags {
   readonly keep?: string;
+  readonly presets?: string;
+  readonly padRank?: number;
   readonly output?: string;
   readonly force?: true;
   readonly json?: string;
@@ -19,7 +24,9 @@ interface TrimFlags {
 
 const EXAMPLES = examples(
   ["trim adapter.gguf --keep 0-17 -o small.gguf", "Keep LoRA in the layers 0 to 17"],
-  ["trim adapter.gguf --keep 0-3,5,7-9 -o small.gguf", "Keep single layers and ranges"],
+  ["trim adapter.gguf --keep without:2,7,22*1.45 -o small.gguf", "Drop three layers and boost the others"],
+  ["trim adapter.gguf --keep 0-17=1,18-29=0.5 -o small.gguf", "Give layers strengths of their own"],
+  ["trim adapter.gguf --keep all --pad-rank 16 -o fast.gguf", "The same function, with faster prompts on a CPU"],
   ["trim adapter.gguf --keep 0-17 -o small.gguf --force --json trim.json", "Write over a file, and say so as JSON"],
 );
 
@@ -31,7 +38,17 @@ export function configure(command: Command): void {
     )
     .usage("<adapter> --keep <layers> -o <file> [options]")
     .argument("<adapter>", "GGUF LoRA adapter to read")
-    .option("--keep <layers>", "layers to keep, counted from 0: 0-17, or 0-3,5,7-9, or all")
+    .option(
+      "--keep <layers>",
+      "layers, counted from 0, or strengths: 0-17, 0-3,5,7-9, all, upto:18, from:5, window:5-27, without:2,7*1.45, " +
+        "scale:0.75, 0-20=1,21-29=0.5, *=0.5, attention:0-10=0, ffn:3=0, or a preset's name",
+    )
+    .option("--presets <file>", 'JSON object of further names for --keep: {"light": "without:2,7*1.45"}')
+    .option(
+      "--pad-rank <n>",
+      "pad every rank with zeros to a multiple of n: same function, 16 is faster on CPUs",
+      integer,
+    )
     .option("-o, --output <file>", "adapter to write")
     .option("--force", "write over existing files, but never over the adapter that is read")
     .addOption(jsonOption())
@@ -43,11 +60,16 @@ export async function run([source = ""]: readonly string[], flags: TrimFlags, co
   const { keep, output } = requireFlags(flags);
   const json = { target: flags.json, inputs: [source, output], force };
   const adapter = await readAdapter(source);
-  const selection = parseKeep(keep, adapter);
+  const presets = flags.presets === undefined ? undefined : await readLayerPresets(flags.presets);
+  const selection = parseKeep(keep, adapter, presets);
   await requireTarget(output, [source], { force });
   await requireJsonTarget(json);
 
-  const written = await writeAdapter(source, selection, output, { force, signal: context.signal });
+  const written = await writeAdapter(source, selection, output, {
+    ...{ force, signal: context.signal },
+    ...(flags.padRank !== undefined && { padRank: flags.padRank }),
+  });
+  for (const notice of written.notices) context.stderr(`Notice: ${printable(notice)}`);
   const kept = new Set((await readAdapter(output)).pairs.map(({ name }) => name));
   const droppedOutside = adapter.pairs
     .filter(({ place, name }) => place !== "layer" && !kept.has(name))
