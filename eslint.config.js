@@ -24,12 +24,15 @@ export default tseslint.config(
     rules: { "@typescript-eslint/no-non-null-assertion": "off" },
   },
   forbid(
-    ["src/*.ts", "src/{native,engine,gguf,lora,data,search,lens,metrics}/**"],
+    [
+      "src/*.ts",
+      "src/{native,engine,gguf,lora,peft,hub,data,search,lens,metrics,evaluation,generation,analysis,results}/**",
+    ],
     ["**/cli/**", "**/report/**"],
     "Core knows neither the command line nor the report.",
   ),
   forbid(
-    ["src/{gguf,lora,data}/**"],
+    ["src/{gguf,lora,peft,hub,data}/**"],
     ["**/cli/**", "**/report/**", "**/engine/**", "**/native/**", "**/search/**"],
     "Files and data need no addon.",
   ),

@@ -5,6 +5,7 @@
 #include "addon_data.h"
 #include "backends.h"
 #include "base_model.h"
+#include "generator.h"
 #include "job_control.h"
 #include "layered_adapter.h"
 #include "memory_simulation.h"
@@ -20,6 +21,7 @@ Napi::Object Register(Napi::Env env, Napi::Object exports) {
   data->base_model = Napi::Persistent(BaseModel::Define(env));
   data->layered_adapter = Napi::Persistent(LayeredAdapter::Define(env));
   data->scorer = Napi::Persistent(Scorer::Define(env));
+  data->generator = Napi::Persistent(Generator::Define(env));
   env.SetInstanceData(data.release());
 
   exports.Set("JobControl", job_control);
@@ -32,6 +34,7 @@ Napi::Object Register(Napi::Env env, Napi::Object exports) {
   exports.Set("loadModel", Napi::Function::New<BaseModel::Load>(env, "loadModel"));
   exports.Set("loadAdapter", Napi::Function::New<LayeredAdapter::Load>(env, "loadAdapter"));
   exports.Set("loadWholeAdapter", Napi::Function::New<LayeredAdapter::LoadWhole>(env, "loadWholeAdapter"));
+  exports.Set("createGenerator", Napi::Function::New<Generator::Create>(env, "createGenerator"));
   exports.Set("createScorer", Napi::Function::New<Scorer::Create>(env, "createScorer"));
   exports.Set("simulateMemory", Napi::Function::New<SimulateMemory>(env, "simulateMemory"));
   return exports;

@@ -8,6 +8,7 @@ struct AddonData {
   Napi::FunctionReference base_model;
   Napi::FunctionReference layered_adapter;
   Napi::FunctionReference scorer;
+  Napi::FunctionReference generator;
 
   static AddonData& Of(Napi::Env env) { return *env.GetInstanceData<AddonData>(); }
 };

@@ -120,11 +120,13 @@ void GraphRecord::Finish(int32_t layers) {
   // Per layer, the first node that belongs to it and the last one that uses its weights.
   std::vector<size_t> first_of_layer(borders_.size(), kNone);
   std::vector<size_t> last_of_layer(borders_.size(), 0);
+  size_t behind_layers = 0;
   for (size_t i = 0; i < nodes_.size(); ++i) {
     if (depends_[i] == 0) continue;
     const int32_t uses = LayerOfWeights(i);
     for (const int32_t layer : {uses, LayerOfName(nodes_[i].name)}) {
       if (layer < 0 || layer >= layers) continue;
+      behind_layers = i + 1;
       size_t& first = first_of_layer[static_cast<size_t>(layer)];
       if (first == kNone) first = i;
     }
@@ -138,6 +140,7 @@ void GraphRecord::Finish(int32_t layers) {
     borders_[k] = FindBorder(first);
     borders_[k].returns = last_below >= first;
   }
+  if (behind_layers > 0) top_ = FindBorder(behind_layers);
   links_.clear();
   index_.clear();
   index_by_name_.clear();

@@ -45,6 +45,8 @@ class GraphRecord {
   bool depends_on_tokens(size_t node) const { return depends_[node] != 0; }
   // Index k is the border below layer k; 0 is no border and never usable.
   const std::vector<LayerBorder>& borders() const { return borders_; }
+  // The border above the last layer, below the output norm and head.
+  const LayerBorder& top() const { return top_; }
 
  private:
   struct Source {
@@ -71,4 +73,5 @@ class GraphRecord {
   std::unordered_map<std::string, size_t> index_by_name_;
   std::vector<uint8_t> depends_;
   std::vector<LayerBorder> borders_;
+  LayerBorder top_;
 };

@@ -30,6 +30,7 @@ void GraphReplay::Begin(Mode mode) {
   cursor_ = 0;
   mismatch_ = false;
   copy_seconds_ = 0;
+  lens_ = false;
 }
 
 void GraphReplay::BeginPlain() { Begin(Mode::kPlain); }
@@ -66,11 +67,46 @@ void GraphReplay::BeginRun(const std::string& structure, size_t resume_at, const
   PlanActions(run_->front(), 0);
 }
 
+void GraphReplay::BeginLens(const std::string& structure, size_t border, const std::vector<int32_t>& rows,
+                            size_t tokens, size_t width) {
+  const std::vector<size_t> usable = LensBorders(structure);
+  if (std::find(usable.begin(), usable.end(), border) == usable.end() || !states_[border].valid) {
+    throw NativeError("BAD_ARGUMENT", "No state to look at is kept at layer " + std::to_string(border));
+  }
+  Begin(Mode::kRun);
+  run_ = &records_.at(structure);
+  lens_ = true;
+  lens_border_ = border;
+  // Above every state: none is dropped, whatever becomes of this run.
+  resume_at_ = states_.size();
+  keep_at_.clear();
+  const Slot& state = states_[border].graphs.front().front();
+  const size_t row_bytes = width * sizeof(float);
+  if (state.type != GGML_TYPE_F32 || state.bytes.size() != tokens * row_bytes) {
+    throw NativeError("REPLAY_FAILED", "The state of a layer is not one row of numbers per token");
+  }
+  Slot gathered{state.type, std::vector<uint8_t>(rows.size() * row_bytes)};
+  for (size_t i = 0; i < rows.size(); ++i) {
+    const auto from = state.bytes.begin() + static_cast<std::ptrdiff_t>(static_cast<size_t>(rows[i]) * row_bytes);
+    std::copy_n(from, row_bytes, gathered.bytes.begin() + static_cast<std::ptrdiff_t>(i * row_bytes));
+  }
+  lens_state_.assign(1, std::move(gathered));
+  PlanActions(run_->front(), 0);
+}
+
+const LayerBorder& GraphReplay::Cut(const GraphRecord& record) const {
+  return lens_ ? record.top() : record.borders()[resume_at_];
+}
+
+const std::vector<GraphReplay::Slot>& GraphReplay::Restored(size_t graph) const {
+  return lens_ ? lens_state_ : states_[resume_at_].graphs[graph];
+}
+
 void GraphReplay::PlanActions(const GraphRecord& record, size_t graph) {
   actions_.assign(record.nodes().size(), Action());
   if (resume_at_ > 0) {
-    const LayerBorder& border = record.borders()[resume_at_];
-    if (border.crossing.size() != states_[resume_at_].graphs[graph].size()) mismatch_ = true;
+    const LayerBorder& border = Cut(record);
+    if (border.crossing.size() != Restored(graph).size()) mismatch_ = true;
     for (size_t node = 0; node < border.first; ++node) actions_[node].skip = record.depends_on_tokens(node);
     for (size_t i = 0; i < border.crossing.size(); ++i) actions_[border.crossing[i]].restore = static_cast<int32_t>(i);
   }
@@ -109,6 +145,18 @@ std::vector<std::string> GraphReplay::Borders(const std::string& structure) cons
     for (size_t node : graphs.front().borders()[k].crossing) {
       borders[k] += (borders[k].empty() ? "" : ", ") + graphs.front().nodes()[node].name;
     }
+  }
+  return borders;
+}
+
+std::vector<size_t> GraphReplay::LensBorders(const std::string& structure) const {
+  const std::vector<GraphRecord>& graphs = records_.at(structure);
+  const GraphRecord& graph = graphs.front();
+  std::vector<size_t> borders;
+  if (graphs.size() != 1 || !graph.top().usable || graph.top().crossing.size() != 1) return borders;
+  for (size_t k = 1; k < graph.borders().size(); ++k) {
+    const LayerBorder& border = graph.borders()[k];
+    if (border.usable && !border.returns && border.crossing.size() == 1) borders.push_back(k);
   }
   return borders;
 }
@@ -190,7 +238,10 @@ void GraphReplay::Done(ggml_tensor* tensor) {
   auto* root = const_cast<ggml_tensor*>(Root(tensor));
   const size_t bytes = ggml_nbytes(root);
   if (action.restore >= 0) {
-    const Slot& slot = states_[resume_at_].graphs[graph_][static_cast<size_t>(action.restore)];
+    const auto index = static_cast<size_t>(action.restore);
+    // Few architectures leave the rows that are not scored only above the last layer.
+    const bool whole = lens_ && lens_state_[index].bytes.size() != bytes;
+    const Slot& slot = whole ? states_[lens_border_].graphs[graph_][index] : Restored(graph_)[index];
     if (slot.bytes.size() != bytes || slot.type != root->type) {
       mismatch_ = true;
       return;

@@ -31,6 +31,12 @@ class GraphReplay {
   // resume_at belong to another path and are dropped. Throws NativeError where the record or a state is missing.
   void BeginRun(const std::string& structure, size_t resume_at, const std::vector<size_t>& keep_at);
 
+  // The lens: the next decode runs the output norm and head alone, on the state kept at `border`, of which only `rows`
+  // of the batch's `tokens` are scored. `width` is the length of a state's row. The states stay. Throws NativeError
+  // BAD_ARGUMENT where no such state is kept.
+  void BeginLens(const std::string& structure, size_t border, const std::vector<int32_t>& rows, size_t tokens,
+                 size_t width);
+
   // Call after llama_decode and llama_synchronize. Throws NativeError REPLAY_FAILED where the graph was not the
   // recorded one.
   void EndRecord(const std::string& structure);
@@ -42,6 +48,9 @@ class GraphReplay {
   bool HasRecord(const std::string& structure) const { return records_.count(structure) != 0; }
   // [L], the names of the tensors that cross the border below layer k; empty where no run can resume, as at 0.
   std::vector<std::string> Borders(const std::string& structure) const;
+  // Borders whose state can be read through the output norm and head, ascending: one tensor crosses there and above the
+  // last layer, and the batch is one graph. Empty where the architecture has no such top border.
+  std::vector<size_t> LensBorders(const std::string& structure) const;
   // Whether layers below k run again in what a run that resumes at k computes.
   bool ReturnsBehind(size_t k) const;
   // Forget records and states: the batch has changed.
@@ -75,6 +84,9 @@ class GraphReplay {
   void Skip(ggml_tensor* tensor);
   void Begin(Mode mode);
   void PlanActions(const GraphRecord& record, size_t graph);
+  // Where the run in progress starts, and what it writes there.
+  const LayerBorder& Cut(const GraphRecord& record) const;
+  const std::vector<Slot>& Restored(size_t graph) const;
 
   int32_t layers_;
   Mode mode_ = Mode::kPlain;
@@ -89,6 +101,9 @@ class GraphReplay {
   // The run in progress.
   const std::vector<GraphRecord>* run_ = nullptr;
   size_t resume_at_ = 0;
+  bool lens_ = false;
+  size_t lens_border_ = 0;
+  std::vector<Slot> lens_state_;  // [1], the scored rows of a state
   std::vector<size_t> keep_at_;
   std::vector<Action> actions_;
   size_t graph_ = 0;

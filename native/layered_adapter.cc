@@ -136,11 +136,11 @@ std::vector<AdapterHandle> LoadPart(llama_model* model, const AdapterSource& sou
 }
 
 std::shared_ptr<AdapterParts> LoadParts(const ModelHandle& model, const std::string& path,
-                                        const std::vector<int32_t>& part_of_tensor, int32_t rank_multiple,
-                                        const JobState& job) {
+                                        const std::vector<int32_t>& part_of_tensor, int32_t per_layer,
+                                        int32_t rank_multiple, const JobState& job) {
   const AdapterSource source = OpenAdapter(path);
   const int64_t tensors = gguf_get_n_tensors(source.gguf.get());
-  const auto part_count = static_cast<size_t>(llama_model_n_layer(model.get())) + 2;
+  const auto part_count = static_cast<size_t>(llama_model_n_layer(model.get())) * static_cast<size_t>(per_layer) + 2;
   if (static_cast<size_t>(tensors) != part_of_tensor.size()) {
     throw NativeError("ADAPTER_LOAD", "The adapter changed on disk while it was read: " + path);
   }
@@ -155,6 +155,7 @@ std::shared_ptr<AdapterParts> LoadParts(const ModelHandle& model, const std::str
 
   auto result = std::make_shared<AdapterParts>();
   result->model = model;
+  result->per_layer = static_cast<size_t>(per_layer);
   for (const std::vector<int64_t>& part : members) {
     if (job.aborted) throw NativeError("CANCELLED", "Cancelled while loading the adapter.");
     result->parts.push_back(LoadPart(model.get(), source, part, rank_multiple));
@@ -196,8 +197,9 @@ Napi::Value LayeredAdapter::Load(const Napi::CallbackInfo& info) {
       env, options,
       [handle = model->handle(env), path = arguments::String(options, "path"),
        part_of_tensor = arguments::Int32s(options, "partOfTensor"),
+       per_layer = arguments::Integer(options, "partsPerLayer", 1, 2),
        rank_multiple = arguments::Integer(options, "rankMultiple", 1, 1024),
-       job = control->state()] { return LoadParts(handle, path, part_of_tensor, rank_multiple, *job); },
+       job = control->state()] { return LoadParts(handle, path, part_of_tensor, per_layer, rank_multiple, *job); },
       Wrap);
 }
 

@@ -10,12 +10,16 @@
 #include "job_control.h"
 
 // llama.cpp has one strength per adapter, so an adapter becomes one small llama adapter per part: part 0 is what lies
-// below layer 0 (`token_embd`), parts 1..L are the layers, part L+1 is what lies above the last layer (`output`).
+// below layer 0 (`token_embd`), then P parts per layer, and the last part is what lies above the last layer (`output`).
 struct AdapterParts {
-  ModelHandle model;  // declared first: adapters are freed before their model
-  // [L + 2], empty where the adapter has nothing; [1] for an adapter loaded whole. A part is one llama adapter, or
+  ModelHandle model;     // declared first: adapters are freed before their model
+  size_t per_layer = 1;  // P
+  // [P L + 2], empty where the adapter has nothing; [1] for an adapter loaded whole. A part is one llama adapter, or
   // several where its ranks are padded by different ratios.
   std::vector<std::vector<AdapterHandle>> parts;
+
+  // The lowest part that acts in layer `layer` or above it.
+  size_t FirstOf(size_t layer) const { return 1 + layer * per_layer; }
 
   // Sets one strength per part (0 leaves a part out, at no cost) for parts from `first` on.
   void Apply(llama_context* context, const std::vector<float>& strengths, size_t first) const;
@@ -25,8 +29,9 @@ class LayeredAdapter : public Napi::ObjectWrap<LayeredAdapter> {
  public:
   static constexpr napi_type_tag kTypeTag = {0x9873c0d0e61e4c5a, 0xa48d0dd669828b13};
   static Napi::Function Define(Napi::Env env);
-  // loadAdapter({ model, path, partOfTensor: Int32Array, rankMultiple, control }): Promise<LayeredAdapter>
-  // partOfTensor holds, per tensor in file order, its part 0..L+1, or -1 for a tensor that llama.cpp does not use.
+  // loadAdapter({ model, path, partOfTensor: Int32Array, partsPerLayer, rankMultiple, control }):
+  // Promise<LayeredAdapter>
+  // partOfTensor holds, per tensor in file order, its part 0..P L+1, or -1 for a tensor that llama.cpp does not use.
   // Ranks inside the layers are padded with zeros to a multiple of rankMultiple, with alpha in the same ratio: the same
   // function in other roundings, but long enough rows for the CPU's matrix kernels. 1 leaves every bit as it is.
   static Napi::Value Load(const Napi::CallbackInfo& info);

@@ -52,15 +52,16 @@ class Working {
   ScorerState& state_;
 };
 
-// Part 0 lies below layer 0, part l + 1 is layer l: a run that resumes at layer k needs the parts from k + 1 on.
-// Leaving out the others gives all runs above a cut the same graph.
-size_t FirstPart(const ScorerState& state, size_t resume_at) {
-  return resume_at == 0 || state.replay.ReturnsBehind(resume_at) ? 0 : resume_at + 1;
+// A run that resumes at layer k needs the parts from that layer on. Leaving out the others gives all runs above a cut
+// the same graph.
+size_t FirstPart(const ScorerState& state, const RunRequest& request) {
+  const size_t layer = request.resume_at;
+  return layer == 0 || state.replay.ReturnsBehind(layer) ? 0 : request.adapter->FirstOf(layer);
 }
 
 void ApplyAdapter(ScorerState& state, const RunRequest& request) {
   if (request.adapter) {
-    request.adapter->Apply(state.context.get(), request.strengths, FirstPart(state, request.resume_at));
+    request.adapter->Apply(state.context.get(), request.strengths, FirstPart(state, request));
   } else if (llama_set_adapters_lora(state.context.get(), nullptr, 0, nullptr) != 0) {
     throw NativeError("DECODE", "llama.cpp refused to leave out the adapter");
   }
@@ -69,15 +70,14 @@ void ApplyAdapter(ScorerState& state, const RunRequest& request) {
 
 // Graphs with the same adapters have the same nodes, whatever the strengths.
 std::string StructureOf(const ScorerState& state, const RunRequest& request) {
+  if (!request.adapter) return "base";
   std::string parts;
   bool any = false;
-  const size_t first = FirstPart(state, request.resume_at);
-  if (request.adapter) {
-    for (size_t part = first; part < request.strengths.size(); ++part) {
-      const bool used = !request.adapter->parts[part].empty() && request.strengths[part] != 0.0f;
-      parts += used ? '1' : '0';
-      any = any || used;
-    }
+  const size_t first = FirstPart(state, request);
+  for (size_t part = first; part < request.strengths.size(); ++part) {
+    const bool used = !request.adapter->parts[part].empty() && request.strengths[part] != 0.0f;
+    parts += used ? '1' : '0';
+    any = any || used;
   }
   if (!any) return "base";
   return std::to_string(reinterpret_cast<uintptr_t>(request.adapter.get())) + ":" + std::to_string(first) + ":" + parts;
@@ -165,6 +165,28 @@ void MeasureDivergences(const ScorerState& state, const float* logits, size_t vo
   });
 }
 
+// What the last decode gave.
+struct ScoredRows {
+  std::vector<TokenScore> scores;  // [rows]
+  const float* logits;             // [rows, vocabulary]; with the loss in the graph only where they were to be kept
+  size_t vocabulary;
+};
+
+ScoredRows ScoreBatch(const ScorerState& state) {
+  ScoredRows scored{};
+  scored.vocabulary = static_cast<size_t>(llama_vocab_n_tokens(llama_model_get_vocab(state.model.get())));
+  if (state.graph_loss) {
+    state.graph_loss->Finish();
+    scored.scores = ScoresOf(*state.graph_loss, state.batch->targets());
+    scored.logits = state.graph_loss->logits().data();
+  } else {
+    scored.logits = llama_get_logits(state.context.get());
+    if (scored.logits == nullptr) throw NativeError("DECODE", "llama.cpp returned no logits");
+    scored.scores = ScoreRows(state, scored.logits, scored.vocabulary);
+  }
+  return scored;
+}
+
 double MaxDifference(const std::vector<float>& reference, const float* logits, size_t count) {
   RequireKept(reference, count);
   double largest = 0;
@@ -194,19 +216,9 @@ RunResult Execute(ScorerState& state, const RunRequest& request) {
     state.replay.EndRun();
     result.copy_seconds = state.replay.copy_seconds();
   }
-  const auto vocabulary = static_cast<size_t>(llama_vocab_n_tokens(llama_model_get_vocab(state.model.get())));
-  const float* logits = nullptr;
-  std::vector<TokenScore> scores;
-  if (state.graph_loss) {
-    state.graph_loss->Finish();
-    scores = ScoresOf(*state.graph_loss, state.batch->targets());
-    logits = state.graph_loss->logits().data();
-  } else {
-    logits = llama_get_logits(state.context.get());
-    if (logits == nullptr) throw NativeError("DECODE", "llama.cpp returned no logits");
-    scores = ScoreRows(state, logits, vocabulary);
-  }
-  if (request.logits == Logits::kDivergence) MeasureDivergences(state, logits, vocabulary, scores);
+  ScoredRows scored = ScoreBatch(state);
+  const auto& [scores, logits, vocabulary] = scored;
+  if (request.logits == Logits::kDivergence) MeasureDivergences(state, logits, vocabulary, scored.scores);
   AddUp(*state.batch, scores, result);
   const size_t count = static_cast<size_t>(state.batch->rows()) * vocabulary;
   if (request.logits == Logits::kKeep) state.reference.assign(logits, logits + count);
@@ -216,6 +228,62 @@ RunResult Execute(ScorerState& state, const RunRequest& request) {
   }
   result.kept_bytes = state.replay.kept_bytes();
   result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return result;
+}
+
+// How well the scored tokens can be read off each layer's output, summed per sample: [layers][samples].
+struct LensResult {
+  std::vector<int32_t> layers;
+  std::vector<double> nll;
+  std::vector<double> probability;
+  std::vector<double> log_rank;
+};
+
+void AddLens(const ScorerState& state, size_t layer, LensResult& result) {
+  const ScoredRows scored = ScoreBatch(state);
+  const size_t start = result.nll.size();
+  result.layers.push_back(static_cast<int32_t>(layer));
+  for (std::vector<double>* sums : {&result.nll, &result.probability, &result.log_rank}) {
+    sums->resize(start + static_cast<size_t>(state.batch->samples()));
+  }
+  const std::vector<int32_t>& targets = state.batch->targets();
+  for (size_t row = 0; row < targets.size(); ++row) {
+    const float* own = scored.logits + row * scored.vocabulary;
+    const size_t at = start + static_cast<size_t>(state.batch->sample_of_row()[row]);
+    result.nll[at] += scored.scores[row].loss;
+    result.probability[at] += std::exp(-scored.scores[row].loss);
+    result.log_rank[at] += std::log(static_cast<double>(TokenRank(own, scored.vocabulary, targets[row])));
+  }
+}
+
+// One pass that keeps every state, then the output norm and head on each of them. No layers where there is no top
+// border.
+LensResult ExecuteLens(ScorerState& state, const RunRequest& request) {
+  LensResult result;
+  ApplyAdapter(state, request);
+  const std::string structure = StructureOf(state, request);
+  RecordIfNew(state, structure);
+  const std::vector<size_t> borders = state.replay.LensBorders(structure);
+  if (borders.empty()) return result;
+  state.replay.BeginRun(structure, 0, borders);
+  Decode(state, Logits::kKeep);
+  state.replay.EndRun();
+  LensResult last;
+  AddLens(state, static_cast<size_t>(llama_model_n_layer(state.model.get())) - 1, last);
+  const std::vector<int32_t> rows = state.batch->positions_of_rows();
+  const auto width = static_cast<size_t>(llama_model_n_embd(state.model.get()));
+  for (size_t border : borders) {
+    state.replay.BeginLens(structure, border, rows, static_cast<size_t>(state.batch->tokens()), width);
+    Decode(state, Logits::kKeep);
+    state.replay.EndRun();
+    // The border below layer k is the output of layer k - 1.
+    AddLens(state, border - 1, result);
+  }
+  const auto append = [](auto& to, const auto& from) { to.insert(to.end(), from.begin(), from.end()); };
+  append(result.layers, last.layers);
+  append(result.nll, last.nll);
+  append(result.probability, last.probability);
+  append(result.log_rank, last.log_rank);
   return result;
 }
 
@@ -278,10 +346,11 @@ ScorerState::ScorerState(ModelHandle base, const ScorerShape& asked)
 }
 
 Napi::Function Scorer::Define(Napi::Env env) {
-  return DefineClass(env, "Scorer",
-                     {InstanceMethod<&Scorer::SetBatch>("setBatch"), InstanceMethod<&Scorer::Borders>("borders"),
-                      InstanceMethod<&Scorer::Run>("run"), InstanceMethod<&Scorer::LossInGraph>("lossInGraph"),
-                      InstanceMethod<&Scorer::Dispose>("dispose")});
+  return DefineClass(
+      env, "Scorer",
+      {InstanceMethod<&Scorer::SetBatch>("setBatch"), InstanceMethod<&Scorer::Borders>("borders"),
+       InstanceMethod<&Scorer::Run>("run"), InstanceMethod<&Scorer::Lens>("lens"),
+       InstanceMethod<&Scorer::LossInGraph>("lossInGraph"), InstanceMethod<&Scorer::Dispose>("dispose")});
 }
 
 Napi::Value Scorer::Create(const Napi::CallbackInfo& info) {
@@ -321,7 +390,7 @@ Napi::Value Scorer::SetBatch(const Napi::CallbackInfo& info) {
   Napi::Object options = arguments::Options(info, 0);
   try {
     PackedBatch batch(arguments::Int32s(options, "tokens"), arguments::Int32s(options, "offsets"),
-                      arguments::Bytes(options, "scored"),
+                      arguments::Bytes(options, "scored"), arguments::Boolean(options, "shared"),
                       llama_vocab_n_tokens(llama_model_get_vocab(state.model.get())));
     const ScorerShape& shape = state.shape;
     const bool fits =
@@ -411,6 +480,37 @@ Napi::Value Scorer::Run(const Napi::CallbackInfo& info) {
 
 Napi::Value Scorer::LossInGraph(const Napi::CallbackInfo& info) {
   return Napi::Boolean::New(info.Env(), Idle(info.Env())->graph_loss != nullptr);
+}
+
+Napi::Value Scorer::Lens(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  std::shared_ptr<ScorerState> state = Idle(env);
+  if (!state->batch) throw Napi::Error::New(env, "No batch is set");
+  Napi::Object options = arguments::Options(info, 0);
+  RunRequest request = ReadRequest(env, options);
+  const std::shared_ptr<JobState> job = ReadJob(env, options);
+  state->busy = true;
+  return PromiseWorker<LensResult>::Start(
+      env, options,
+      [state, request, job] {
+        const Working working(*state, *job);
+        return ExecuteLens(*state, request);
+      },
+      [](Napi::Env e, LensResult&& result) -> Napi::Value {
+        const auto doubles = [e](const std::vector<double>& values) {
+          Napi::Float64Array array = Napi::Float64Array::New(e, values.size());
+          std::copy(values.begin(), values.end(), array.Data());
+          return array;
+        };
+        Napi::Int32Array layers = Napi::Int32Array::New(e, result.layers.size());
+        std::copy(result.layers.begin(), result.layers.end(), layers.Data());
+        Napi::Object value = Napi::Object::New(e);
+        value.Set("layers", layers);
+        value.Set("nll", doubles(result.nll));
+        value.Set("probability", doubles(result.probability));
+        value.Set("logRank", doubles(result.log_rank));
+        return value;
+      });
 }
 
 Napi::Value Scorer::Dispose(const Napi::CallbackInfo& info) {

@@ -42,7 +42,7 @@ class Scorer : public Napi::ObjectWrap<Scorer> {
   explicit Scorer(const Napi::CallbackInfo& info);
 
  private:
-  // setBatch({ tokens, offsets, scored }): samples one after another; forgets all kept states.
+  // setBatch({ tokens, offsets, scored, shared }): samples one after another; forgets all kept states.
   Napi::Value SetBatch(const Napi::CallbackInfo& info);
   // borders({ adapter, strengths, control }): Promise<string[]>, see GraphReplay::Borders.
   Napi::Value Borders(const Napi::CallbackInfo& info);
@@ -51,6 +51,8 @@ class Scorer : public Napi::ObjectWrap<Scorer> {
   Napi::Value Run(const Napi::CallbackInfo& info);
   // lossInGraph(): boolean, whether the device computes the loss; it was asked to and may lack an operation.
   Napi::Value LossInGraph(const Napi::CallbackInfo& info);
+  // lens({ adapter, strengths, control }): Promise<{ layers, nll, probability, logRank }>
+  Napi::Value Lens(const Napi::CallbackInfo& info);
   Napi::Value Dispose(const Napi::CallbackInfo& info);
 
   const std::shared_ptr<ScorerState>& Idle(Napi::Env env) const;

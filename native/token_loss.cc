@@ -112,3 +112,10 @@ double TokenDivergence(const float* reference, const float* logits, size_t vocab
   // By Gibbs' inequality; below is rounding. What is not a number stays so.
   return divergence < 0.0 ? 0.0 : divergence;
 }
+
+size_t TokenRank(const float* logits, size_t vocabulary, int32_t target) {
+  const float own = logits[target];
+  size_t above = 0;
+  for (size_t i = 0; i < vocabulary; ++i) above += logits[i] > own ? 1 : 0;
+  return above + 1;
+}

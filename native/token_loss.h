@@ -15,3 +15,6 @@ TokenScore ScoreToken(const float* logits, size_t vocabulary, int32_t target);
 // sum(p * (log p - log q)) with p = softmax(reference), q = softmax(logits). Sums are double; 0 for equal rows, never
 // below. Not finite where the logits are not.
 double TokenDivergence(const float* reference, const float* logits, size_t vocabulary);
+
+// Place of one token by its logit, 1 for the largest; tokens with the same logit share the best place.
+size_t TokenRank(const float* logits, size_t vocabulary, int32_t target);

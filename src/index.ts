@@ -5,13 +5,14 @@ export { readPart, type PartFile } from "./calibration/read-part.js";
 export { scoreShard, type CalibrationPart, type ScoreShardOptions, type Shard } from "./calibration/shard.js";
 export { plan, type CalibrationPlan, type PlanOptions } from "./calibration/plan.js";
 export { writeVerified, type WriteVerifiedOptions } from "./calibration/write-verified.js";
+export { readPrompts, type ReadPrompt, type ReadPromptsOptions } from "./data/read-prompts.js";
 export { readSamples } from "./data/read-samples.js";
 export { renderSample, type ShownSample, type ShownToken } from "./data/show-sample.js";
 export { chatTemplateNames } from "./data/named-templates.js";
 export type { ReadSamplesOptions } from "./data/options.js";
-export type { Sample, SampleSet } from "./data/sample.js";
+export type { Sample, SampleSet, SampleSource } from "./data/sample.js";
 export type { Tokenizer } from "./data/tokenizer.js";
-export type { Adapter, LoadAdapterOptions } from "./engine/adapter.js";
+export type { Adapter, AdapterGenerateOptions, LoadAdapterOptions } from "./engine/adapter.js";
 export type { CacheType, ContextChoice, ContextOptions, FlashAttention, LossPlace } from "./engine/context-options.js";
 export { engineFacts, type EngineFacts } from "./engine/backend.js";
 export {
@@ -22,6 +23,7 @@ export {
   type Placement,
   type SplitMode,
 } from "./engine/devices.js";
+export type { Generator } from "./engine/generator.js";
 export { loadModel, type LoadModelOptions, type Model } from "./engine/model.js";
 export type { ScoreSession } from "./engine/score-session.js";
 export type {
@@ -33,16 +35,40 @@ export type {
   SessionScoreOptions,
 } from "./engine/session-types.js";
 export * from "./errors.js";
+export type {
+  Answer,
+  AnswerPiece,
+  Finish,
+  GenerateOptions,
+  GenerationFacts,
+  GeneratorOptions,
+  Prompt,
+} from "./generation/types.js";
 export type { Candidate, Family, NamedScales } from "./lora/candidate.js";
+export type { WriteAnswers } from "./evaluation/answering.js";
+export { evaluate, type EvaluateOptions, type Evaluation } from "./evaluation/evaluate.js";
+export { loadMetric } from "./evaluation/load-metric.js";
+export { namedCandidates } from "./evaluation/name-candidates.js";
+export type { Comparison, EvaluatedCandidate, EvaluationResult, MetricScore } from "./evaluation/result.js";
 export { checkCompatible } from "./lora/compatibility.js";
 export { describeFile, type AdapterDescription, type ModelDescription } from "./lora/describe.js";
 export { formatLayerScales } from "./lora/format-layer-scales.js";
+export { parseCandidate, parseCandidates } from "./lora/parse-candidate.js";
 export { parseKeep } from "./lora/keep.js";
 export { parseLayerScales, type LayerGrammarOptions, type LayerScales } from "./lora/layer-grammar.js";
 export { readLayerPresets, type LayerPresets } from "./lora/layer-presets.js";
+export type { Metric, MetricSample } from "./metrics/metric.js";
+export { METRICS } from "./metrics/metrics.js";
+export type { UserMetric, UserSample } from "./metrics/user-metric.js";
 export type { Problem } from "./lora/problem.js";
+export { compareFiles, type FileComparison } from "./lora/compare-files.js";
 export type { LayerSelection } from "./lora/plan-trim.js";
 export { writeAdapter, type WriteAdapterOptions, type WrittenAdapter } from "./lora/trim.js";
+export { localPathOf } from "./hub/local-path.js";
+export { readModel, type ModelFile } from "./lora/model-file.js";
+export { adapterPathOf } from "./peft/adapter-path.js";
+export { writePeft, type WritePeftOptions, type WrittenPeft } from "./peft/from-gguf.js";
+export { peftToGguf, type ConvertOptions } from "./peft/to-gguf.js";
 export type {
   CalibrationResult,
   CandidateResult,
@@ -50,6 +76,8 @@ export type {
   Interval,
   NoSelection,
   SelectedCandidate,
+  SubsetPointResult,
+  SubsetSection,
   Verdict,
 } from "./result.js";
 export { boundaryCandidates, scaleCandidates } from "./search/families.js";

@@ -17,6 +17,8 @@ export interface CandidateResult {
   readonly id: string;
   readonly family: Family;
   readonly layerScales: readonly number[];
+  /** Of the feed-forward pairs, where they differ; then `layerScales` are those of the attention pairs. */
+  readonly feedForwardScales?: readonly number[];
   readonly adaptedLayers: number;
   /** Samples it was scored on. */
   readonly samples: number;
@@ -50,6 +52,8 @@ export interface SelectedCandidate {
   readonly candidate: {
     readonly id: string;
     readonly layerScales: readonly number[];
+    readonly feedForwardScales?: readonly number[];
+    /** The one strength of all kept pairs, where it is not 1. */
     readonly boost: number;
     readonly globalScale: number;
     readonly inputScale: number;
@@ -71,6 +75,40 @@ export interface NoSelection {
   readonly samplesNeeded: number | null;
   /** For `worse`: the least that any cut is proven to lose, as a share of the adapter's gain. */
   readonly leastLoss: number | null;
+}
+
+/** One size of a subset search. */
+export interface SubsetPointResult {
+  /** Of the candidate that would be written; in `candidates` its scores are those of the procedure on judging samples. */
+  readonly id: string;
+  /** Layers or, `perModule`, halves of layers that are out. */
+  readonly unitsOut: number;
+  readonly adaptedLayers: number;
+  /** The one strength of everything kept. */
+  readonly boost: number;
+  /** In the order in which they went. */
+  readonly out: readonly { readonly layer: number; readonly part: "attention" | "ffn" | null }[];
+  /** On samples that neither ranked nor fitted; null where the adapter gains nothing. */
+  readonly retention: Interval | null;
+  readonly verdict: Verdict;
+  /** The written subset without boost and random ones of its size with its boost: retention on a few samples, no claims. */
+  readonly shown: {
+    readonly samples: number;
+    readonly boosted: number | null;
+    readonly unboosted: number | null;
+    readonly random: readonly number[];
+  };
+}
+
+/** What a subset search found, see DESIGN lesson 6. */
+export interface SubsetSection {
+  /** `cross-fit`: ranked on one half of the samples, judged on the other, both ways, and what is written is ranked on all of them; `holdout`: the written subsets were judged on samples kept aside. */
+  readonly judgedBy: "cross-fit" | "holdout";
+  readonly perModule: boolean;
+  /** Units that could go. */
+  readonly units: number;
+  /** Fewest out first. */
+  readonly points: readonly SubsetPointResult[];
 }
 
 /** The result object, schema `lora-boundary/calibration@1`. Plain JSON; fields are added, never renamed. */
@@ -119,15 +157,23 @@ export interface CalibrationResult {
     /** Per sample, in the order of `perSample`: its line in the file (1-based), or its place in the array. */
     readonly lines: readonly number[];
   };
-  /** Of a run that was cancelled or failed: it had scored `data.samples` of so many, the longest first, which is no random choice. Else null. */
-  readonly partial: { readonly ofSamples: number } | null;
+  /**
+   * Of a run that was cancelled, failed, or had a budget that ran out: judged on `data.samples` of so many (a random part), and the
+   * stage in which it stopped. Null: it came to its end.
+   */
+  readonly partial: {
+    readonly ofSamples: number;
+    readonly cause: "cancelled" | "failed" | "budget";
+    readonly stage: "boundary" | "refine" | "subset" | "controls";
+  } | null;
   /** `nll`, `kl` (divergence from the full adapter: likeness, not quality), or the name of a metric of answers. */
   readonly objective: string;
   /** How `mean` and `perSample` read; gains are above 0 for better either way. Absent: lower is better, nats per token. */
   readonly objectiveScale?: { readonly higherIsBetter: boolean; readonly unit: string };
   /** The adapter was trained on these samples (`--in-sample`): nothing is called `better`. Absent: false. */
   readonly inSample?: boolean;
-  readonly strategy: "exhaustive";
+  /** How candidates were scored: all on all samples, or as a race that the losing ones leave, see `droppedAfter`. */
+  readonly strategy: "exhaustive" | "race";
   readonly goal: "economy" | "quality";
   readonly margin: number;
   readonly confidence: number;
@@ -150,6 +196,10 @@ export interface CalibrationResult {
     /** The control gains as much as the selected candidate, so the gain is not the cut's. */
     readonly explainsGain: boolean;
   };
+  /** The subset search, where it was run. */
+  readonly subset: SubsetSection | null;
+  /** That a subset search may find more, where the cuts that were tried leave much; one sentence. */
+  readonly suggestion: string | null;
   /** The written file; null where none was written. */
   readonly output: {
     readonly path: string;

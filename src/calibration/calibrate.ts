@@ -1,24 +1,24 @@
-import { scoredCount, type Sample, type SampleSet } from "../data/sample.js";
+import type { SampleSet } from "../data/sample.js";
 import type { Adapter } from "../engine/adapter.js";
-import type { ScoreSession } from "../engine/score-session.js";
 import type { ScoreObjective, ScoreSessionOptions } from "../engine/session-types.js";
 import { BackendError, CancelledError } from "../errors.js";
-import type { Candidate, Family } from "../lora/candidate.js";
+import type { Family } from "../lora/candidate.js";
 import type { CalibrationResult } from "../result.js";
 import type { Goal } from "../search/choose.js";
-import { conclude } from "../search/conclude.js";
-import { exhaustiveSearch, type SearchScorer } from "../search/exhaustive.js";
 import { KL, NLL } from "../search/objective.js";
-import type { ScoreTable } from "../search/scores.js";
+import type { Strategy } from "../search/race.js";
+import { search, type SearchOutcome, type SearchProgress } from "../search/search.js";
+import { suggestedPasses, suggestSubset } from "../search/suggest-subset.js";
 import { checkCalibrationOptions } from "./check-options.js";
 import { identify } from "./file-identity.js";
 import { Journal, type JournalOptions } from "./journal.js";
 import { planSession, type CalibrationPlan } from "./plan.js";
-import { resultOf, type ResultFacts } from "./result-of.js";
+import { resultOf } from "./result-of.js";
 import { machineInputs, recordRun, sampleInputs } from "./run-record.js";
+import { foldsOfBatches, packingOf, sessionScorer } from "./session-scorer.js";
 
 export interface CalibrationProgress {
-  readonly stage: "hash" | "plan" | "boundary" | "controls";
+  readonly stage: "hash" | "plan" | SearchProgress["stage"];
   /** In any unit; `done` of `total`. */
   readonly done: number;
   readonly total: number;
@@ -44,6 +44,14 @@ export interface CalibrateOptions extends ScoreSessionOptions {
   readonly seed?: number | undefined;
   /** Default `["boundary"]`; with `scale` the controls are scored at once and not only when needed. */
   readonly families?: readonly Family[] | undefined;
+  /** Default: `race` from 16 layers, else `exhaustive`. */
+  readonly strategy?: Strategy | undefined;
+  /** Seconds of scoring; what is known then is the result, marked as partial. At least two independent samples are scored. */
+  readonly budget?: number | undefined;
+  /** Of a subset search: share of the samples that only judge, in (0, 1). Default: two halves take turns. */
+  readonly holdout?: number | undefined;
+  /** Units out at which a subset search is judged; default: after each of its rounds. */
+  readonly subsetSizes?: readonly number[] | undefined;
   /** Samples weigh by their scored tokens; default false: all the same. */
   readonly tokenWeighted?: boolean | undefined;
   /** Go on after a failed gate, marked in the result. Default false. */
@@ -81,7 +89,8 @@ export async function calibrate(
   const judging = judgeOptions(adapter, options);
   checkCalibrationOptions(options);
   const { signal, onProgress } = options;
-  await using session = adapter.openSession(samples.samples, options);
+  const packing = packingOf(samples, options);
+  await using session = adapter.openSession(samples.samples, { ...options, ...packing });
   const progress = new ProgressClock(onProgress);
 
   const model = await identify(adapter.model.file.shards, {
@@ -98,37 +107,48 @@ export async function calibrate(
       ? null
       : await Journal.open(options.journal, await machineInputs(adapter, session, record));
   if (journal !== null) {
-    session.useStore(
-      await journal.storeOf("samples", sampleInputs(samples, session, options.objective), session.batches),
-    );
+    session.useStore(await journal.storeOf("samples", sampleInputs(samples, session, options), session.batches));
     for (const notice of journal.notices) options.onNotice?.(notice);
   }
   progress.report("plan", 0, 1);
   const plan = await planSession(session, adapter, samples, options);
   options.onPlan?.(plan);
 
-  const partial = new PartialScores(samples);
-  const scorer = searchScorer(adapter, samples, session, options.objective, partial);
-  const facts = (): ResultFacts => ({
-    ...{ record, session: session.facts, command: options.command ?? [] },
-    seconds: (performance.now() - start) / 1000,
-  });
+  const scorer = sessionScorer(adapter, samples, session, options.objective);
+  const { families, strategy, budget, subsetSizes } = options;
+  const folds = foldsOfBatches(session.batches, packing.blocks);
+  const until = budget === undefined ? Infinity : performance.now() + 1000 * budget;
+  const tell = async (outcome: SearchOutcome, cause: PartialCause) =>
+    resultOf(outcome, {
+      ...{ record, cause, session: session.facts, command: options.command ?? [] },
+      suggestion: await suggestSubset(outcome, scorer, {
+        passes: () => suggestedPasses(scorer),
+        secondsPerPass: async () => session.secondsPerPass ?? (await session.probe(signal)),
+      }),
+      seconds: (performance.now() - start) / 1000,
+    });
   try {
-    const outcome = await exhaustiveSearch(scorer, {
+    const outcome = await search(scorer, {
       ...judging,
-      ...(options.families && { families: options.families }),
+      ...(families && { families }),
+      ...(strategy && { strategy }),
+      ...(folds && { folds }),
+      ...(subsetSizes && { subsetSizes }),
       ...(signal && { signal }),
+      isSpent: () => performance.now() >= until,
       onProgress: ({ stage, done, total }) => {
-        progress.report(stage, done, total);
+        progress.report(stage, done, total, session.secondsPerPass);
       },
     });
-    await journal?.finish();
-    return resultOf(outcome, [...samples.samples.keys()], facts());
+    // A run that its budget has stopped can go on.
+    if (outcome.stoppedIn === null) await journal?.finish();
+    return await tell(outcome, "budget");
   } catch (error) {
     if (!(error instanceof CancelledError || error instanceof BackendError)) throw error;
-    const complete = partial.complete();
-    const known = complete === null ? null : resultOf(conclude(complete.table, judging), complete.samples, facts());
-    const told = { cause: error, details: { ...error.details, partial: known } };
+    const known = (error.details["partial"] ?? null) as SearchOutcome | null;
+    const cause = error instanceof CancelledError ? "cancelled" : "failed";
+    const partial = known && (await tell(known, cause));
+    const told = { cause: error, details: { ...error.details, partial } };
     if (error instanceof CancelledError) throw new CancelledError(error.message, told);
     throw new BackendError(error.code, error.message, told);
   }
@@ -149,80 +169,9 @@ function judgeOptions(adapter: Adapter, options: CalibrateOptions) {
   };
 }
 
-/** What is known when a run ends before its time. */
-interface CompleteScores {
-  readonly table: ScoreTable;
-  /** Indices of its samples. */
-  readonly samples: readonly number[];
-}
+type PartialCause = NonNullable<CalibrationResult["partial"]>["cause"];
 
-/** Collects the samples that are complete for all candidates of the first stage; later stages add candidates only. */
-class PartialScores {
-  readonly #samples: readonly Sample[];
-  #stage = 0;
-  #candidates: readonly Candidate[] = [];
-  #done: number[] = [];
-  #perSample: readonly Float64Array[] = [];
-
-  constructor({ samples }: SampleSet) {
-    this.#samples = samples;
-  }
-
-  beginStage(candidates: readonly Candidate[]): void {
-    this.#stage += 1;
-    if (this.#stage === 1) this.#candidates = candidates;
-  }
-
-  add(samples: readonly number[], perSample: readonly Float64Array[]): void {
-    if (this.#stage > 1) return;
-    this.#done.push(...samples);
-    this.#perSample = perSample;
-  }
-
-  /** Null where too few samples are complete to say anything. */
-  complete(): CompleteScores | null {
-    const indices = [...this.#done].sort((a, b) => a - b);
-    const samples = indices.flatMap((index) => this.#samples[index] ?? []);
-    const groups = samples.map(({ group }) => group);
-    if (new Set(groups).size < 2) return null;
-    const perSample = this.#perSample.map((scores) => Float64Array.from(indices, (index) => scores[index] ?? NaN));
-    return {
-      table: { candidates: this.#candidates, perSample, tokens: scoredTokensOf(samples), groups },
-      samples: indices,
-    };
-  }
-}
-
-function scoredTokensOf(samples: readonly Sample[]): Int32Array {
-  return Int32Array.from(samples, scoredCount);
-}
-
-function searchScorer(
-  adapter: Adapter,
-  { samples }: SampleSet,
-  session: ScoreSession,
-  objective: ScoreObjective | undefined,
-  partial: PartialScores,
-): SearchScorer {
-  return {
-    layers: adapter.model.layers,
-    coveredLayers: adapter.file.layers,
-    groups: samples.map(({ group }) => group),
-    tokens: scoredTokensOf(samples),
-    score: (candidates, scoring) => {
-      partial.beginStage(candidates);
-      return session.score(candidates, {
-        ...scoring,
-        objective,
-        onBatch: (batch, scores) => {
-          partial.add(batch, scores);
-        },
-      });
-    },
-  };
-}
-
-/** Time left by the speed of the stage so far. */
+/** Time left: of scoring by the speed of what was computed, since a journal may know a part; else of the stage so far. */
 class ProgressClock {
   readonly #onProgress: CalibrateOptions["onProgress"];
   #stage: CalibrationProgress["stage"] | null = null;
@@ -232,13 +181,15 @@ class ProgressClock {
     this.#onProgress = onProgress;
   }
 
-  report(stage: CalibrationProgress["stage"], done: number, total: number): void {
+  /** @param secondsPerUnit measured; null: not yet; absent: the stage is its own measure */
+  report(stage: CalibrationProgress["stage"], done: number, total: number, secondsPerUnit?: number | null): void {
     if (stage !== this.#stage) {
       this.#stage = stage;
       this.#start = performance.now();
     }
     const elapsed = (performance.now() - this.#start) / 1000;
-    const secondsLeft = done > 0 ? (elapsed * (total - done)) / done : null;
+    const speed = secondsPerUnit === undefined && done > 0 ? elapsed / done : secondsPerUnit;
+    const secondsLeft = speed == null ? null : speed * (total - done);
     this.#onProgress?.({ stage, done, total, secondsLeft });
   }
 }

@@ -1,10 +1,11 @@
 import { UsageError } from "../errors.js";
 import type { ScoreObjective } from "../engine/session-types.js";
-import type { Family } from "../lora/candidate.js";
+import { FAMILIES, type Family } from "../lora/candidate.js";
 import type { Goal } from "../search/choose.js";
 import { completeJudgeOptions } from "../search/judge-options.js";
+import type { Strategy } from "../search/race.js";
 
-const FAMILIES: readonly Family[] = ["boundary", "scale"];
+const STRATEGIES: readonly Strategy[] = ["exhaustive", "race"];
 const GOALS: readonly Goal[] = ["economy", "quality"];
 const OBJECTIVES: readonly ScoreObjective[] = ["nll", "kl"];
 const HASHES: readonly string[] = ["auto", "full"];
@@ -14,6 +15,11 @@ export interface CheckedOptions {
   readonly families?: readonly Family[] | undefined;
   readonly objective?: ScoreObjective | undefined;
   readonly inSample?: boolean | undefined;
+  readonly strategy?: Strategy | undefined;
+  /** Seconds. */
+  readonly budget?: number | undefined;
+  readonly holdout?: number | undefined;
+  readonly subsetSizes?: readonly number[] | undefined;
   readonly goal?: Goal | undefined;
   readonly margin?: number | undefined;
   readonly confidence?: number | undefined;
@@ -22,17 +28,24 @@ export interface CheckedOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** @throws UsageError MARGIN_RANGE, CONFIDENCE_RANGE, SEED_RANGE, FAMILIES_RANGE, OBJECTIVE_RANGE, GOAL_RANGE, HASH_RANGE, SIGNAL_TYPE */
+/**
+ * @throws UsageError MARGIN_RANGE, CONFIDENCE_RANGE, SEED_RANGE, FAMILIES_RANGE, OBJECTIVE_RANGE, STRATEGY_RANGE,
+ *   BUDGET_RANGE, HOLDOUT_RANGE, SUBSETSIZES_RANGE, GOAL_RANGE, HASH_RANGE, SIGNAL_TYPE
+ */
 export function checkCalibrationOptions(options: CheckedOptions): void {
-  const { families, objective, inSample = false, goal, margin, confidence, seed, hash, signal } = options;
+  const { families, objective, inSample = false, strategy, budget, holdout, subsetSizes } = options;
+  const { goal, margin, confidence, seed, hash, signal } = options;
   completeJudgeOptions({
     coveredLayers: [],
     ...(margin !== undefined && { margin }),
     ...(confidence !== undefined && { confidence }),
     ...(seed !== undefined && { seed }),
   });
-  if (families !== undefined && !(families.includes("boundary") && families.every((it) => FAMILIES.includes(it)))) {
-    refuse("families", `\`boundary\`, and with it any of ${FAMILIES.join(", ")},`, families.join(", "));
+  if (families !== undefined) {
+    const unknown = families.find((it) => !FAMILIES.includes(it));
+    if (unknown !== undefined || families.length === 0) {
+      refuse("families", `one or more of ${FAMILIES.join(", ")}`, unknown ?? "");
+    }
   }
   if (objective !== undefined && !OBJECTIVES.includes(objective)) {
     refuse("objective", `one of ${OBJECTIVES.join(", ")}`, objective);
@@ -44,6 +57,20 @@ export function checkCalibrationOptions(options: CheckedOptions): void {
         : "with `inSample` (on samples it was trained on, nothing is called better)";
     refuse("goal", `\`economy\` ${why}`, goal);
   }
+  if (strategy !== undefined && !STRATEGIES.includes(strategy)) {
+    refuse("strategy", `one of ${STRATEGIES.join(", ")}`, strategy);
+  }
+  if (budget !== undefined && !(budget > 0 && budget < Infinity)) {
+    refuse("budget", "seconds above 0", String(budget));
+  }
+  if (holdout !== undefined && !(holdout > 0 && holdout < 1)) {
+    refuse("holdout", "a number between 0 and 1", String(holdout));
+  }
+  if (holdout !== undefined && families?.includes("subset") !== true) {
+    refuse("holdout", "`subset` among the families", (families ?? ["boundary"]).join(", "));
+  }
+  const badSize = subsetSizes?.find((size) => !(Number.isInteger(size) && size > 0));
+  if (badSize !== undefined) refuse("subsetSizes", "whole numbers above 0", String(badSize));
   if (goal !== undefined && !GOALS.includes(goal)) refuse("goal", `one of ${GOALS.join(", ")}`, goal);
   if (hash !== undefined && !HASHES.includes(hash)) refuse("hash", `one of ${HASHES.join(", ")}`, hash);
   if (signal !== undefined && !(signal instanceof AbortSignal)) {

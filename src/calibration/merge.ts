@@ -1,16 +1,15 @@
-import { planRuns } from "../engine/scale-trie.js";
-import type { SessionFacts } from "../engine/session-types.js";
 import { InputError } from "../errors.js";
-import type { Candidate } from "../lora/candidate.js";
 import type { CalibrationResult } from "../result.js";
-import { exhaustiveSearch, type SearchScorer } from "../search/exhaustive.js";
 import { KL, NLL } from "../search/objective.js";
+import { search } from "../search/search.js";
+import { suggestSubset } from "../search/suggest-subset.js";
 import type { PartFile } from "./read-part.js";
+import { RecordedScorer } from "./recorded-scorer.js";
 import { resultOf } from "./result-of.js";
 import { differences, type RunInputs } from "./run-record.js";
 import type { RecordedJudging } from "./shard.js";
 
-export interface MergeOptions extends RecordedJudging {
+export interface MergeOptions extends Omit<RecordedJudging, "seed"> {
   /** Goes into the result as it is. */
   readonly command?: readonly string[] | undefined;
 }
@@ -31,89 +30,23 @@ export async function mergeParts(parts: readonly PartFile[], options: MergeOptio
   const scorer = new RecordedScorer(sorted);
   const { command = [], ...asked } = options;
   const judging = { ...first.judging, ...definedOf(asked) };
-  const outcome = await exhaustiveSearch(scorer, {
+  const outcome = await search(scorer, {
     ...definedOf(judging),
+    strategy: "exhaustive",
     families: first.families,
     objective: first.objective === "kl" ? KL : NLL,
   });
-  const result = resultOf(outcome, [...first.record.samples.keys()], {
-    ...{ record: first.record, session: scorer.facts, command },
+  const speeds = sorted.map(({ secondsPerPass }) => secondsPerPass);
+  const result = resultOf(outcome, {
+    ...{ record: first.record, session: scorer.facts, command, cause: "budget" },
+    suggestion: await suggestSubset(outcome, scorer, {
+      passes: () => Promise.resolve(first.subsetPasses),
+      secondsPerPass: () => Promise.resolve(speeds.reduce((sum, speed) => sum + speed, 0) / speeds.length),
+    }),
     seconds: sorted.reduce((sum, { seconds }) => sum + seconds, 0),
   });
   const notices = [...result.data.notices, ...machineNotices(sorted)];
   return { ...result, data: { ...result.data, notices } };
-}
-
-/** Answers from the parts what a session would compute, and counts what that has cost. */
-class RecordedScorer implements SearchScorer {
-  readonly layers: number;
-  readonly coveredLayers: readonly number[];
-  readonly groups: readonly string[];
-  readonly tokens: Int32Array;
-  readonly #parts: readonly PartFile[];
-  readonly #first: PartFile;
-  #layerTokens = 0;
-  #naivePasses = 0;
-
-  constructor(parts: readonly [PartFile, ...PartFile[]]) {
-    const { record } = parts[0];
-    this.layers = record.model.layers;
-    this.coveredLayers = record.adapter.layers;
-    this.groups = record.samples.map(({ group }) => group);
-    this.tokens = Int32Array.from(record.samples, ({ scored }) => scored);
-    this.#parts = parts;
-    this.#first = parts[0];
-  }
-
-  /** As a session tells them that has scored everything itself; its self-check runs on the first batch. */
-  get facts(): Pick<SessionFacts, "passes" | "naivePasses" | "replay" | "loss" | "noiseFloor" | "notices"> {
-    const checks = this.#parts.flatMap(({ check }) => check ?? []);
-    const layerTokens = this.#layerTokens + (this.#first.check?.layerTokens ?? 0);
-    const worst = (["plain", "close", "exact"] as const).find((replay) => checks.some((it) => it.replay === replay));
-    return {
-      passes: layerTokens / (this.layers * this.#first.record.tokens),
-      naivePasses: this.#naivePasses,
-      replay: worst ?? null,
-      loss: this.#first.check?.loss ?? null,
-      noiseFloor: checks.reduce((most, { noiseFloor }) => Math.max(most, noiseFloor), 0),
-      notices: [...new Set(checks.flatMap(({ notices }) => notices))],
-    };
-  }
-
-  score(candidates: readonly Candidate[]): Promise<readonly Float64Array[]> {
-    const scores = candidates.map(() => new Float64Array(this.groups.length).fill(NaN));
-    for (const part of this.#parts) {
-      const samples = part.batches.flatMap((batch) => part.packing[batch]?.samples ?? []);
-      const recorded = candidates.map(({ id }) => recordedAs(id, part));
-      for (const [index, candidate] of recorded.entries()) {
-        for (const [position, sample] of samples.entries()) {
-          const column = scores[index];
-          if (column !== undefined) column[sample] = candidate.scores[position] ?? NaN;
-        }
-      }
-      const tokens = part.batches.reduce((sum, batch) => sum + (part.packing[batch]?.tokens ?? 0), 0);
-      const vectors = [...new Set(recorded.map(({ vector }) => vector))];
-      this.#layerTokens += layersOf(vectors, part) * tokens;
-    }
-    if (this.#first.objective === "kl") this.#layerTokens += this.layers * this.#first.record.tokens;
-    this.#naivePasses += candidates.length;
-    return Promise.resolve(scores);
-  }
-}
-
-function recordedAs(id: string, part: PartFile) {
-  const recorded = part.candidates.find((candidate) => candidate.id === id);
-  if (recorded !== undefined) return recorded;
-  throw new InputError("PART_DAMAGED", `${part.path}: this part has no scores of \`${id}\`; score it again.`, {
-    details: { path: part.path, candidate: id },
-  });
-}
-
-/** Layers that a session computes per token for these vectors. */
-function layersOf(indices: readonly number[], { vectors, check, record }: PartFile): number {
-  if (check?.replay === "plain") return indices.length * record.model.layers;
-  const strengths = indices.map((index) => Float32Array.from(vectors[index] ?? []));
-  return planRuns(strengths, check?.usable).layersComputed;
 }
 
 function requireWhole(parts: readonly PartFile[]): readonly [PartFile, ...PartFile[]] {

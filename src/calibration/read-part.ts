@@ -54,7 +54,9 @@ function isSound(part: CalibrationPart): boolean {
     return [
       Object.values(inputs).every((input) => typeof input === "string"),
       Array.isArray(families) && typeof judging === "object",
-      record.model.layers + 2 === length && record.samples.length > 0 && record.tokens > 0,
+      record.model.layers * record.partsPerLayer + 2 === length && record.samples.length > 0 && record.tokens > 0,
+      Number.isSafeInteger(record.computedTokens) && Array.isArray(record.units),
+      Number.isFinite(part.subsetPasses) && Number.isFinite(part.secondsPerPass),
       packing.reduce((sum, batch) => sum + batch.samples.length, 0) === record.samples.length,
       batches.join() === expected.join() && batches.length > 0,
       check === null || Number.isSafeInteger(check.layerTokens),

@@ -1,6 +1,7 @@
 import { packageVersion } from "../package-version.js";
 import type { CalibrationResult } from "../result.js";
-import type { Conclusion } from "../search/conclude.js";
+import type { SearchOutcome } from "../search/search.js";
+import { subsetSection } from "../search/subset-section.js";
 import type { SessionFacts } from "../engine/session-types.js";
 import type { RunRecord } from "./run-record.js";
 
@@ -8,22 +9,21 @@ export interface ResultFacts {
   readonly record: RunRecord;
   readonly session: Pick<SessionFacts, "passes" | "naivePasses" | "replay" | "loss" | "noiseFloor" | "notices">;
   readonly command: readonly string[];
+  /** Why it ended, where it did not come to its end. */
+  readonly cause: NonNullable<CalibrationResult["partial"]>["cause"];
+  /** See `suggestSubset`. */
+  readonly suggestion: string | null;
   /** Wall time so far. */
   readonly seconds: number;
 }
 
-/**
- * The result object.
- *
- * @param scored indices of the samples that the answer stands on, in the order of its scores
- */
+/** The result object. */
 export function resultOf(
-  outcome: Conclusion,
-  scored: readonly number[],
-  { record, session, command, seconds }: ResultFacts,
+  outcome: SearchOutcome,
+  { record, session, command, cause, suggestion, seconds }: ResultFacts,
 ): CalibrationResult {
-  const { judgement, ...answer } = outcome;
-  const samples = scored.flatMap((index) => record.samples[index] ?? []);
+  const { judgement, samples: judged, stoppedIn, ...answer } = outcome;
+  const samples = judged.flatMap((index) => record.samples[index] ?? []);
   const scoredTokens = samples.reduce((sum, sample) => sum + sample.scored, 0);
   const { passes, naivePasses, replay, loss, noiseFloor, notices } = session;
   const { objective, inSample } = judgement.options;
@@ -46,11 +46,11 @@ export function resultOf(
       notices: [...record.data.notices, ...notices],
       lines: samples.map(({ line }) => line),
     },
-    partial: samples.length < record.samples.length ? { ofSamples: record.samples.length } : null,
+    partial: stoppedIn === null ? null : { ofSamples: record.samples.length, cause, stage: stoppedIn },
     objective: objective.name,
     objectiveScale: { higherIsBetter: objective.higherIsBetter, unit: objective.unit },
     inSample,
-    strategy: "exhaustive",
+    strategy: answer.strategy,
     goal: answer.goal,
     margin: answer.margin,
     confidence: answer.confidence,
@@ -61,6 +61,8 @@ export function resultOf(
     noSelection: answer.noSelection,
     pareto: answer.pareto,
     controls: { ...answer.controls, noiseFloor },
+    subset: subsetSection(outcome),
+    suggestion,
     output: null,
     engine: { ...record.engine, replay: replay ?? "exact", loss: loss ?? "host" },
     cost: {
@@ -68,7 +70,7 @@ export function resultOf(
       naivePasses: Math.max(naivePasses, answer.candidates.length),
       seconds,
       tokensComputed: Math.round(passes * record.tokens),
-      tokensShared: 0,
+      tokensShared: Math.round((passes / (record.computedTokens / record.tokens) - passes) * record.tokens),
     },
   };
 }

@@ -5,7 +5,9 @@ import { engineFacts } from "../engine/backend.js";
 import type { ScoreSession } from "../engine/score-session.js";
 import type { ScoreObjective } from "../engine/session-types.js";
 import { packageVersion } from "../package-version.js";
+import type { Family } from "../lora/candidate.js";
 import type { CalibrationResult } from "../result.js";
+import type { Unit } from "../search/scorer.js";
 import type { FileIdentity } from "./file-identity.js";
 
 /** One sample of a run, without its text. */
@@ -25,8 +27,14 @@ export interface RunRecord {
   readonly data: Pick<CalibrationResult["data"], "path" | "sha256" | "seed" | "template" | "notices">;
   readonly samples: readonly RecordedSample[];
   readonly engine: Omit<CalibrationResult["engine"], "replay" | "loss">;
-  /** Of all samples, as a plain pass computes them. */
+  /** Of all samples together, without sharing. */
   readonly tokens: number;
+  /** Of them, what a plain pass computes: fewer where prompts begin alike. */
+  readonly computedTokens: number;
+  /** Parts of each layer that have a strength of their own. */
+  readonly partsPerLayer: 1 | 2;
+  /** What a subset search may drop. */
+  readonly units: readonly Unit[];
 }
 
 /** @param identities of the base model and of the adapter */
@@ -64,17 +72,27 @@ export async function recordRun(
       cacheTypeV: session.context.valueType,
     },
     tokens: session.tokens,
+    computedTokens: session.batchLengths.reduce((sum, length) => sum + length, 0),
+    partsPerLayer: adapter.partsPerLayer,
+    units: adapter.units,
   };
 }
 
 /** What the scores of a run depend on, by the name that a message uses. Equal inputs give equal scores, bit for bit. */
 export type RunInputs = Readonly<Record<string, string>>;
 
+/** What a run asks of its samples, as far as it decides how they are scored. */
+export interface SampleQuestion {
+  readonly objective?: ScoreObjective | undefined;
+  readonly families?: readonly Family[] | undefined;
+  readonly holdout?: number | undefined;
+}
+
 /** Of the samples alone; a run may have several sets. */
 export function sampleInputs(
   { samples, sha256 }: SampleSet,
   session: ScoreSession,
-  objective: ScoreObjective = "nll",
+  { objective = "nll", families = [], holdout }: SampleQuestion = {},
 ): RunInputs {
   const read = createHash("sha256");
   for (const { tokens, scored, group, line } of samples) {
@@ -88,7 +106,12 @@ export function sampleInputs(
     samples: sha256,
     objective,
     "how samples are read (limit, seed, template, tokens)": read.digest("hex"),
-    "packing (--batch-tokens, --seed)": `${session.batchTokens} tokens, ${packing}`,
+    "seed (--seed)": String(session.seed),
+    "samples kept apart (--families subset, --holdout)": families.includes("subset")
+      ? `for a subset search, ${holdout ?? "two halves"}`
+      : "none",
+    "shared prefixes": session.sharesPrefixes ? "computed once per batch" : "not shared",
+    "packing (--batch-tokens)": `${session.batchTokens} tokens, ${packing}`,
   };
 }
 
@@ -112,6 +135,7 @@ export async function machineInputs(
       session.context.valueType,
       session.context.lossInGraph ? "graph" : "host",
     ].join(", "),
+    "what has a strength of its own (--per)": adapter.per,
     "rank padding": String(adapter.rankMultiple),
     threads: String(session.threads),
     processor: systemInfo,

@@ -8,12 +8,16 @@ import { UsageError } from "../errors.js";
 import type { Candidate, Family } from "../lora/candidate.js";
 import { packageVersion } from "../package-version.js";
 import type { Goal } from "../search/choose.js";
-import { exhaustiveCandidates } from "../search/exhaustive.js";
+import { scaleCandidates } from "../search/families.js";
+import { RACE_FROM_LAYERS } from "../search/race.js";
+import { candidatesBeforehand, FAMILIES_BEFOREHAND } from "../search/search.js";
+import { suggestedPasses } from "../search/suggest-subset.js";
 import type { CalibrateOptions } from "./calibrate.js";
 import { checkCalibrationOptions } from "./check-options.js";
 import { identify } from "./file-identity.js";
 import { Journal } from "./journal.js";
 import { machineInputs, recordRun, sampleInputs, type RunInputs, type RunRecord } from "./run-record.js";
+import { packingOf, sessionScorer } from "./session-scorer.js";
 
 /** One of `of` parts of a run; `index` counts from 1. */
 export interface Shard {
@@ -53,7 +57,11 @@ export interface CalibrationPart {
   /** Indices of the batches that this part has scored. */
   readonly batches: readonly number[];
   readonly check: SelfCheck | null;
-  /** Distinct vectors of strengths, [L + 2] each. */
+  /** Passes of a subset search on all samples, for suggesting one. */
+  readonly subsetPasses: number;
+  /** Seconds that a pass over all samples takes here. */
+  readonly secondsPerPass: number;
+  /** Distinct vectors of strengths, see `strengthsOf`. */
   readonly vectors: readonly (readonly number[])[];
   readonly candidates: readonly PartCandidate[];
   readonly seconds: number;
@@ -75,7 +83,7 @@ export interface ScoreShardOptions extends CalibrateOptions {
  * out in turn, because what a sample scores depends in its last digits on what it is computed with. Only all samples
  * together can tell whether the controls are needed, so every part has them.
  *
- * @throws UsageError SHARD_RANGE; as `calibrate`
+ * @throws UsageError SHARD_RANGE, SHARD_STRATEGY, SHARD_FAMILIES, SHARD_BUDGET; as `calibrate`
  */
 export async function scoreShard(
   adapter: Adapter,
@@ -85,23 +93,25 @@ export async function scoreShard(
 ): Promise<CalibrationPart> {
   const start = performance.now();
   checkCalibrationOptions(options);
+  requireDivisible(adapter.model.layers, options);
   const { families = ["boundary"], signal, onProgress, objective = "nll" } = options;
   const { goal, margin, confidence, seed, tokenWeighted, inSample, force } = options;
-  await using session = adapter.openSession(samples.samples, options);
+  await using session = adapter.openSession(samples.samples, { ...options, ...packingOf(samples, options) });
   const batches = batchesOf(shard, session.batches.length);
   const model = await identify(adapter.model.file.shards, { hash: options.hash, signal });
   const source = await identify([adapter.file.gguf], { hash: "full", signal });
   const record = await recordRun(adapter, samples, session, { model, adapter: source });
   const machine = await machineInputs(adapter, session, record);
-  const read = sampleInputs(samples, session, objective);
+  const read = sampleInputs(samples, session, options);
   await using journal = options.journal === undefined ? null : await Journal.open(options.journal, machine);
   if (journal !== null) {
     session.useStore(await journal.storeOf("samples", read, session.batches));
     for (const notice of journal.notices) options.onNotice?.(notice);
   }
 
-  const { first, controls } = exhaustiveCandidates(adapter.model.layers, adapter.file.layers, families);
-  const candidates = [...first, ...controls.filter(({ id }) => !first.some((it) => it.id === id))];
+  const { layers } = adapter.model;
+  const first = candidatesBeforehand(layers, adapter.file.layers, families);
+  const candidates = [...first, ...scaleCandidates(layers).filter(({ id }) => !first.some((it) => it.id === id))];
   const perSample = await session.score(candidates, {
     ...{ objective, batches, signal },
     onProgress: ({ done, total }) => {
@@ -130,6 +140,8 @@ export async function scoreShard(
     packing: session.batches.map((batch, index) => ({ samples: batch, tokens: session.batchLengths[index] ?? 0 })),
     batches,
     check: session.check,
+    subsetPasses: await suggestedPasses(sessionScorer(adapter, samples, session, objective)),
+    secondsPerPass: session.secondsPerPass ?? (await session.probe(signal)),
     ...scoresOf(candidates, perSample, adapter, session, batches),
     seconds: (performance.now() - start) / 1000,
   };
@@ -153,6 +165,32 @@ function scoresOf(
     return { ...candidate, vector, scores: samples.map((sample) => perSample[index]?.[sample] ?? NaN) };
   });
   return { vectors, candidates: scored };
+}
+
+/** What a sample is scored with must not depend on how others scored. */
+function requireDivisible(layers: number, { strategy, families = [], budget }: CalibrateOptions): void {
+  if ((strategy ?? (layers >= RACE_FROM_LAYERS ? "race" : "exhaustive")) !== "exhaustive") {
+    const received = strategy === undefined ? `nothing, which is race from ${RACE_FROM_LAYERS} layers on` : strategy;
+    throw new UsageError(
+      "SHARD_STRATEGY",
+      `Expected \`exhaustive\` for \`strategy\` with \`shard\` but received ${received}: who leaves a race depends on all samples together, so it cannot be scored in parts. Add --strategy exhaustive.`,
+      { details: { option: "strategy" } },
+    );
+  }
+  const following = families.find((family) => !FAMILIES_BEFOREHAND.includes(family));
+  if (following !== undefined) {
+    throw new UsageError(
+      "SHARD_FAMILIES",
+      `Expected ${FAMILIES_BEFOREHAND.join(", ")} for \`families\` with \`shard\` but received ${following}: its candidates follow from the scores of others, so it cannot be scored in parts. Leave it out, or run it whole with --journal.`,
+      { details: { option: "families", family: following } },
+    );
+  }
+  if (budget === undefined) return;
+  throw new UsageError(
+    "SHARD_BUDGET",
+    "Expected no `budget` with `shard` but received one: parts that stop early make no whole. A part that was stopped goes on with --resume.",
+    { details: { option: "budget" } },
+  );
 }
 
 function batchesOf({ index, of }: Shard, count: number): number[] {

@@ -9,6 +9,8 @@ export interface CommandContext {
   readonly argv: readonly string[];
   /** Results, in whole lines. */
   readonly stdout: (text: string) => void;
+  /** Results that grow: text as it is, without the line break that `stdout` adds. */
+  readonly stream: (text: string) => void;
   /** Everything else, in whole lines. */
   readonly stderr: (text: string) => void;
   /** Of stdout. */
@@ -51,6 +53,10 @@ export function processContext(argv: readonly string[], signal: AbortSignal): Pr
       // Both streams are mostly the same terminal.
       progress.hide();
       stdout.writeLines(text);
+    },
+    stream: (text) => {
+      progress.hide();
+      stdout.write(text);
     },
     stderr: (text) => {
       progress.hide();

@@ -5,11 +5,13 @@ import { engineFacts, requireAddonBuilt } from "../engine/backend.js";
 import { strengthsOf } from "../engine/candidate-strengths.js";
 import { planRuns } from "../engine/scale-trie.js";
 import { BackendError, InputError } from "../errors.js";
+import { localPathOf } from "../hub/local-path.js";
 import { readAdapter, type AdapterFile } from "../lora/adapter-file.js";
 import { checkValues } from "../lora/adapter-values.js";
 import { checkCompatible } from "../lora/compatibility.js";
 import { describeAdapter, describeFile, describeModel } from "../lora/describe.js";
 import { readModel, type ModelFile } from "../lora/model-file.js";
+import { adapterPathOf } from "../peft/adapter-path.js";
 import { packageVersion } from "../package-version.js";
 import type { DoctorFindings, ProblemPlace } from "../report/doctor.js";
 import { boundaryCandidates } from "../search/families.js";
@@ -84,7 +86,9 @@ export async function findingsOf(
 type FileFindings = Pick<DoctorFindings, "model" | "adapter" | "pair">;
 const NOTHING: FileFindings = { model: null, adapter: null, pair: null };
 
-async function singleFile(path: string, notes: Notebook, signal: AbortSignal): Promise<FileFindings> {
+async function singleFile(given: string, notes: Notebook, signal: AbortSignal): Promise<FileFindings> {
+  const path = await notes.tryTo("file", () => localPathOf(given, { signal }));
+  if (path === null) return NOTHING;
   const file = await notes.tryTo("file", () => describeFile(path));
   if (file?.kind === "adapter") {
     await noteValues(await readAdapter(path), notes, signal);
@@ -99,8 +103,10 @@ async function bothFiles(
   notes: Notebook,
   signal: AbortSignal,
 ): Promise<FileFindings> {
-  const model = await notes.tryTo("file", () => readModel(modelPath));
-  const adapter = await notes.tryTo("file", () => readAdapter(adapterPath));
+  const model = await notes.tryTo("file", async () => readModel(await localPathOf(modelPath, { signal })));
+  const adapter = await notes.tryTo("file", async () =>
+    readAdapter(model === null ? adapterPath : await adapterPathOf(adapterPath, model, { signal })),
+  );
   if (adapter !== null) await noteValues(adapter, notes, signal);
   return {
     model: model === null ? null : describeModel(model),

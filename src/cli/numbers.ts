@@ -21,3 +21,12 @@ export function list(text: string): string[] {
 export function decimals(text: string): number[] {
   return list(text).map(decimal);
 }
+
+const SECONDS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600 };
+
+/** `90s`, `10m` or `1.5h`, in seconds. */
+export function duration(text: string): number {
+  const match = /^(\d*\.?\d+)([smh])$/.exec(text);
+  if (match === null) throw new InvalidArgumentError("Give a time such as 90s, 10m or 2h.");
+  return Number(match[1]) * (SECONDS[match[2] ?? ""] ?? NaN);
+}

@@ -32,6 +32,21 @@ const COMMANDS: readonly CommandEntry[] = [
     load: () => import("./commands/calibrate.js"),
   },
   {
+    name: "analyze",
+    summary: "what each layer of an adapter does",
+    load: () => import("./commands/analyze.js"),
+  },
+  {
+    name: "evaluate",
+    summary: "compare base, full adapter and candidates on samples",
+    load: () => import("./commands/evaluate.js"),
+  },
+  {
+    name: "generate",
+    summary: "let base, adapter and candidates write answers",
+    load: () => import("./commands/generate.js"),
+  },
+  {
     name: "report",
     summary: "show results again: as a page, as charts, compared",
     load: () => import("./commands/report.js"),

@@ -106,10 +106,10 @@ function readMessage(value: unknown, index: number, shape: Shape, origin: Origin
 }
 
 /**
- * Checks the turns of one row.
- * @throws InputError for a role outside the form's, a tool call, a content array, or no assistant turn
+ * Checks the turns of one row, whoever has the last word.
+ * @throws InputError for a role outside the form's, a tool call or a content array
  */
-export function readConversation(
+export function readTurns(
   row: Readonly<Record<string, unknown>>,
   form: "messages" | "conversations",
   origin: Origin,
@@ -138,7 +138,20 @@ export function readConversation(
     );
   }
   const shape = SHAPES[form];
-  const messages = value.map((message: unknown, index) => readMessage(message, index, shape, origin, line));
+  return value.map((message: unknown, index) => readMessage(message, index, shape, origin, line));
+}
+
+/**
+ * Checks the turns of one row whose last assistant turn is scored.
+ * @throws InputError as `readTurns`, and for no assistant turn or an empty one
+ */
+export function readConversation(
+  row: Readonly<Record<string, unknown>>,
+  form: "messages" | "conversations",
+  origin: Origin,
+  line: number,
+): Message[] {
+  const messages = readTurns(row, form, origin, line);
   const last = messages.findLast((message) => message.role === "assistant");
   if (last === undefined) {
     throw rowError(

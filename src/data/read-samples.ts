@@ -82,7 +82,10 @@ function withGroups(samples: readonly Ungrouped[]): Sample[] {
     while (group === null && repeats === null && given.has(name)) name = `#${name}`;
     named.push(name);
   }
-  return samples.map(({ repeats, ...sample }, index) => ({ ...sample, group: named[index] ?? "" }));
+  return samples.map(({ tokens, scored, line, source }, index) => ({
+    ...{ tokens, scored, group: named[index] ?? "", line },
+    ...(source && { source }),
+  }));
 }
 
 /** Options that had nothing to act on, and a set too small for statistics. */

@@ -3,6 +3,7 @@ import { CancelledError } from "../errors.js";
 import type {
   NativeAdapter,
   NativeAddon,
+  NativeLensResult,
   NativeModel,
   NativeRunResult,
   NativeScorer,
@@ -39,12 +40,15 @@ export class BatchRunner {
   readonly notices: string[] = [];
   readonly #handles: NativeHandles;
   readonly #shape: NativeShape;
+  readonly #shares: boolean;
   #scorer: NativeScorer | null = null;
   #closed = false;
 
-  constructor(handles: NativeHandles, shape: NativeShape) {
+  /** @param shares prompts that begin alike are computed once */
+  constructor(handles: NativeHandles, shape: NativeShape, shares: boolean) {
     this.#handles = handles;
     this.#shape = shape;
+    this.#shares = shares;
   }
 
   get isOpen(): boolean {
@@ -73,7 +77,7 @@ export class BatchRunner {
       tokens.set(sample.tokens, offsets[index]);
       scored.set(sample.scored, offsets[index]);
     }
-    this.#opened().setBatch({ tokens, offsets, scored });
+    this.#opened().setBatch({ tokens, offsets, scored, shared: this.#shares });
   }
 
   /** [L], names of the tensors that cross the border below layer k; empty where no run can resume, as at 0. */
@@ -96,6 +100,13 @@ export class BatchRunner {
     this.nativeSeconds += result.seconds;
     this.copySeconds += result.copySeconds;
     return result;
+  }
+
+  /** See {@link NativeScorer.lens}. */
+  async lens(strengths: Float32Array, signal: AbortSignal | undefined): Promise<NativeLensResult> {
+    const { addon, adapter } = this.#handles;
+    const scorer = this.#opened();
+    return await nativeJob(addon, (control) => scorer.lens({ adapter, strengths, control }), { signal });
   }
 
   close(): void {

@@ -38,13 +38,15 @@ export class BatchScorer {
   readonly notices: string[] = [];
   readonly #runner: BatchRunner;
   readonly #layers: number;
+  readonly #partsPerLayer: number;
   readonly #exact: boolean;
   #usable: readonly boolean[] = [];
 
   /** @param exact equal bits are asked for, as on the CPU */
-  constructor(runner: BatchRunner, layers: number, exact: boolean) {
+  constructor(runner: BatchRunner, layers: number, partsPerLayer: number, exact: boolean) {
     this.#runner = runner;
     this.#layers = layers;
+    this.#partsPerLayer = partsPerLayer;
     this.#exact = exact;
   }
 
@@ -64,7 +66,7 @@ export class BatchScorer {
   /** Layers that scoring `vectors` on one batch takes, self-check and reference apart. */
   layersOf(vectors: readonly Float32Array[], plain: boolean): number {
     if (plain || this.replay === "plain") return vectors.length * this.#layers;
-    return planRuns(vectors, this.#usable).layersComputed;
+    return planRuns(vectors, { partsPerLayer: this.#partsPerLayer, usable: this.#usable }).layersComputed;
   }
 
   /** @returns per vector: per sample of the batch, the objective summed over scored tokens, nats */
@@ -97,11 +99,12 @@ export class BatchScorer {
     options: BatchScoreOptions,
   ): Promise<readonly Float64Array[] | null> {
     try {
-      const ideal = planRuns(vectors);
+      const partsPerLayer = this.#partsPerLayer;
+      const ideal = planRuns(vectors, { partsPerLayer });
       const first = vectors[ideal.runs[0]?.vector ?? 0] ?? new Float32Array();
       this.borders = await this.#runner.borders(first, options.signal);
       this.#usable = this.borders.map((crossing) => crossing !== "");
-      const plan = planRuns(vectors, this.#usable);
+      const plan = planRuns(vectors, { partsPerLayer, usable: this.#usable });
       if (plan.mostStates === 0 && ideal.mostStates > 0) {
         return this.#fallBack("its graph has no border between layers");
       }

@@ -1,30 +1,36 @@
 import type { Tokenizer } from "../data/tokenizer.js";
 import { InputError, UsageError } from "../errors.js";
 import { fileState } from "../gguf/file-state.js";
+import { localPathOf } from "../hub/local-path.js";
 import { readAdapter } from "../lora/adapter-file.js";
 import { requireSoundValues } from "../lora/adapter-values.js";
 import { requireCompatible } from "../lora/compatibility.js";
 import { readModel, type ModelFile } from "../lora/model-file.js";
 import { loadAddon } from "../native/binding.js";
 import type { NativeAddon, NativeModel, NativeModelFacts } from "../native/types.js";
-import { Adapter, CPU_RANK_MULTIPLE, loadParts, type LoadAdapterOptions } from "./adapter.js";
+import { adapterPathOf } from "../peft/adapter-path.js";
+import { Adapter, CPU_RANK_MULTIPLE, loadParts, PER, type LoadAdapterOptions } from "./adapter.js";
 import { nativePlacement, placeModel, type DeviceOptions, type Placement } from "./devices.js";
 import { hostMemory } from "./host-memory.js";
 import { Owned } from "./lifetime.js";
 import { requireModelFits } from "./model-fit.js";
 import { fromNative, nativeJob, type JobOptions } from "./native-job.js";
 
-export type LoadModelOptions = JobOptions & DeviceOptions;
+export interface LoadModelOptions extends JobOptions, DeviceOptions {
+  /** While `hf:owner/name[/file]` is downloaded: bytes on disk, and in all of the file. */
+  readonly onDownload?: ((doneBytes: number, totalBytes: number) => void) | undefined;
+}
 
 /**
- * Loads a base model; of a split one give the first part. Headers are checked before llama.cpp sees the file.
+ * Loads a base model; of a split one give the first part, of one on the hub `hf:owner/name[/file]`. Headers are checked before llama.cpp sees the file.
  *
  * @throws InputError as `readModel`, and MODEL_KIND for encoder-decoder, embedding-only and diffusion models
  * @throws BackendError ADDON_MISSING, ADDON_FAILED, GPU_MISSING, RPC_MISSING, SERVER_UNREACHABLE, SERVER_GONE,
  *   MODEL_LOAD; UsageError as `placeModel`; CancelledError
  * @throws MemoryError MODEL_TOO_LARGE before anything is loaded
  */
-export async function loadModel(path: string, options: LoadModelOptions = {}): Promise<Model> {
+export async function loadModel(reference: string, options: LoadModelOptions = {}): Promise<Model> {
+  const path = await localPathOf(reference, { signal: options.signal, onProgress: options.onDownload });
   const file = await readModel(path);
   const addon = await loadAddon();
   const placed = await placeModel(addon, options);
@@ -107,27 +113,37 @@ export class Model extends Owned implements Tokenizer {
   }
 
   /**
-   * Loads a LoRA adapter as one part per layer, so that every layer has a strength of its own.
+   * Loads a LoRA adapter as one part per layer (two with `per: "module"`), so that each has a strength of its own.
    *
-   * @throws InputError as `readAdapter`, `requireCompatible` and `requireSoundValues`
+   * @throws InputError PEFT_* for a folder that cannot be converted; as `readAdapter`, `requireCompatible` and `requireSoundValues`
    * @throws BackendError ADAPTER_LOAD, TEMPORARY_FILE; MemoryError; CancelledError
    */
   async loadAdapter(path: string, options: LoadAdapterOptions = {}): Promise<Adapter> {
     this.requireOpen();
-    const { rankMultiple = this.placement.backend === "CPU" ? CPU_RANK_MULTIPLE : 1 } = options;
+    const { rankMultiple = this.placement.backend === "CPU" ? CPU_RANK_MULTIPLE : 1, per = "layer" } = options;
+    if (!PER.includes(per)) {
+      throw new UsageError(
+        "PER_RANGE",
+        `Expected one of ${PER.join(", ")} for \`per\` but received ${per as string}.`,
+        {
+          details: { option: "per" },
+        },
+      );
+    }
     if (!Number.isInteger(rankMultiple) || rankMultiple < 1 || rankMultiple > 1024) {
       throw new UsageError(
         "RANK_MULTIPLE_RANGE",
         `Expected an integer from 1 to 1024 for \`rankMultiple\` but received ${rankMultiple}.`,
       );
     }
-    const file = await readAdapter(path);
-    const state = await fileState(path);
+    const source = await adapterPathOf(path, this.file, { signal: options.signal, onDownload: options.onDownload });
+    const file = await readAdapter(source);
+    const state = await fileState(source);
     requireCompatible(this.file, file);
     await requireSoundValues(file, { signal: options.signal });
     const parent = { addon: this.#addon, model: this.#native };
-    const native = await loadParts(parent, file, this.layers, rankMultiple, options);
-    return new Adapter(this, native, { file, state, rankMultiple }, parent);
+    const native = await loadParts(parent, file, { layers: this.layers, rankMultiple, per }, options);
+    return new Adapter(this, native, { file, state, rankMultiple, per }, parent);
   }
 
   protected override release(): void {

@@ -23,16 +23,20 @@ export interface TriePlan {
  * each run starting from the state kept where it leaves the one before. For boundaries that makes the full adapter the
  * trunk, and everything else a replay of the base model above its cut.
  *
- * @param vectors distinct, each [L + 2]: strength below layer 0, of the layers, above the last layer
+ * @param vectors distinct, each [P L + 2]: strength below layer 0, P of each layer, above the last layer
+ * @param partsPerLayer P; default 1
  * @param usable length L, whether a run can resume at layer k; default: everywhere
  */
-export function planRuns(vectors: readonly Float32Array[], usable?: readonly boolean[]): TriePlan {
-  const layers = (vectors[0]?.length ?? 2) - 2;
+export function planRuns(
+  vectors: readonly Float32Array[],
+  { partsPerLayer = 1, usable }: { readonly partsPerLayer?: number; readonly usable?: readonly boolean[] } = {},
+): TriePlan {
+  const layers = ((vectors[0]?.length ?? 2) - 2) / partsPerLayer;
   const order = vectors.map((_, index) => index).sort((a, b) => descending(at(vectors, a), at(vectors, b)));
   const resumes = order.map((index, position) => {
     const previous = order[position - 1];
     if (previous === undefined) return 0;
-    let border = sharedLayers(at(vectors, previous), at(vectors, index));
+    let border = sharedLayers(at(vectors, previous), at(vectors, index), partsPerLayer);
     while (border > 0 && usable?.[border] === false) border -= 1;
     return border;
   });
@@ -68,11 +72,11 @@ function descending(a: Float32Array, b: Float32Array): number {
 }
 
 /** Layers from 0 on that two vectors compute alike; at most L - 1, since something has to be left to run. */
-function sharedLayers(a: Float32Array, b: Float32Array): number {
-  const layers = a.length - 2;
+function sharedLayers(a: Float32Array, b: Float32Array, partsPerLayer: number): number {
+  const layers = (a.length - 2) / partsPerLayer;
   const first = a.findIndex((strength, position) => strength !== b[position]);
   if (first === 0) return 0;
-  return Math.min(layers - 1, first < 0 ? layers : first - 1);
+  return Math.min(layers - 1, first < 0 ? layers : Math.floor((first - 1) / partsPerLayer));
 }
 
 function at(vectors: readonly Float32Array[], index: number): Float32Array {

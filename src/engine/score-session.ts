@@ -10,6 +10,7 @@ import { contextChoice, type ContextChoice } from "./context-options.js";
 import { nativePlacement, type Placement } from "./devices.js";
 import { Owned } from "./lifetime.js";
 import { estimateMemory, requireMemory, type MemoryEstimate } from "./memory-estimate.js";
+import { LensCollector, type LensScores } from "./lens-scores.js";
 import { nativeJob } from "./native-job.js";
 import type { Batch } from "./pack-batches.js";
 import { PackedSamples } from "./packed-samples.js";
@@ -25,9 +26,16 @@ import type {
   SessionScoreOptions,
 } from "./session-types.js";
 
+export interface CostOptions {
+  readonly objective?: ScoreObjective | undefined;
+  /** Default: all. */
+  readonly batches?: readonly number[] | undefined;
+}
+
 /** What a session needs of the adapter that it scores. */
 export interface SessionSource {
   readonly file: AdapterFile;
+  readonly partsPerLayer: 1 | 2;
   readonly model: {
     readonly path: string;
     readonly layers: number;
@@ -44,6 +52,8 @@ export interface SessionSource {
  */
 export class ScoreSession extends Owned {
   readonly threads: number;
+  /** Of the packing. */
+  readonly seed: number;
   protected readonly label = "scoring session";
   readonly #source: SessionSource;
   readonly #handles: NativeHandles;
@@ -55,7 +65,8 @@ export class ScoreSession extends Owned {
   #store: ScoreStore | null = null;
   #layerTokens = 0;
   #check: SelfCheck | null = null;
-  #naivePasses = 0;
+  #naiveTokens = 0;
+  #computedPasses = 0;
   #seconds = 0;
 
   /** @internal */
@@ -65,19 +76,28 @@ export class ScoreSession extends Owned {
     samples: readonly Sample[],
     options: ScoreSessionOptions,
   ) {
-    const { batchTokens = 512, threads = defaultThreads() } = options;
+    const { batchTokens = 512, threads = defaultThreads(), seed = 0, blocks } = options;
     requireRange("batchTokens", batchTokens, 2, 2 ** 24);
     requireRange("threads", threads, 1, 512);
     requireSamples(samples);
     const choice = contextChoice(options, owner.model.placement, owner.model.layers);
     super(owner);
     this.threads = threads;
+    this.seed = seed;
     this.#source = owner;
     this.#handles = handles;
-    this.#packed = new PackedSamples(samples, batchTokens);
+    const { isRecurrent, isHybrid } = owner.model.facts;
+    // A recurrent state belongs to one sequence, so what sequences share cannot be computed once for all.
+    const shares = (options.sharePrefixes ?? true) && !isRecurrent && !isHybrid;
+    this.#packed = new PackedSamples(samples, { batchTokens, seed, blocks, shares });
     this.#shape = { ...this.#packed.shape(), threads, ...choice };
-    this.#runner = new BatchRunner(handles, this.#shape);
-    this.#scorer = new BatchScorer(this.#runner, owner.model.layers, owner.model.placement.backend === "CPU");
+    this.#runner = new BatchRunner(handles, this.#shape, shares);
+    this.#scorer = new BatchScorer(
+      this.#runner,
+      owner.model.layers,
+      owner.partsPerLayer,
+      owner.model.placement.backend === "CPU",
+    );
   }
 
   /** Before the first score: takes what `store` knows of a session with the same inputs, and tells it what is found. */
@@ -102,9 +122,24 @@ export class ScoreSession extends Owned {
     return this.#packed.batchTokens;
   }
 
-  /** Tokens of all samples together that a plain run computes. */
+  /** Whether prompts that begin alike are computed once per batch. */
+  get sharesPrefixes(): boolean {
+    return this.#packed.shares;
+  }
+
+  /** Share of `tokens` that a plain run computes: below 1 where samples share prefixes. */
+  get computedShare(): number {
+    return this.#packed.shareOf(this.#allBatches());
+  }
+
+  /** Tokens of all samples together, without sharing. */
   get tokens(): number {
     return this.#packed.tokens;
+  }
+
+  /** Seconds that a pass has taken so far, writing to a store included; null before anything was computed here. */
+  get secondsPerPass(): number | null {
+    return this.#computedPasses > 0 ? this.#seconds / this.#computedPasses : null;
   }
 
   /** What the self-check has found; null before it, and where nothing had to be resumed. */
@@ -123,23 +158,22 @@ export class ScoreSession extends Owned {
     const loss = this.#runner.loss ?? this.#check?.loss ?? null;
     const notices = [...new Set([...this.#runner.notices, ...this.#scorer.notices])];
     const passes = (this.#layerTokens + (this.#check?.layerTokens ?? 0)) / (this.#source.model.layers * this.tokens);
-    const done = { passes, naivePasses: this.#naivePasses, seconds: this.#seconds };
+    const done = { passes, naivePasses: this.#naiveTokens / this.tokens, seconds: this.#seconds };
     return { ...done, nativeSeconds, copySeconds, replay, loss, noiseFloor, borders, notices };
   }
 
   /** The cost of scoring `candidates`, by default on all batches, assuming that every layer border can be resumed at. */
   cost(
     candidates: readonly Candidate[],
-    objective: ScoreObjective = "nll",
-    batches: readonly number[] = this.#allBatches(),
+    { objective = "nll", batches = this.#allBatches() }: CostOptions = {},
   ): ScoreCost {
-    const plan = planRuns(this.#vectorsOf(candidates).vectors);
-    const share = this.#packed.shareOf(batches);
+    const plan = planRuns(this.#vectorsOf(candidates).vectors, { partsPerLayer: this.#source.partsPerLayer });
     const { layers, facts, placement } = this.#source.model;
+    const share = this.#packed.shareOf(batches);
     return {
       passes: (referencePasses(objective) + plan.layersComputed / layers) * share,
       checkPasses: selfChecks(plan).length * this.#packed.shareOf([0]),
-      naivePasses: candidates.length * share,
+      naivePasses: candidates.length * this.#packed.sampleShareOf(batches),
       states: plan.mostStates,
       rpcStateBytes: stateBytesOverRpc(plan, placement, { layers, embedding: facts.embedding }, this.tokens),
     };
@@ -148,8 +182,7 @@ export class ScoreSession extends Owned {
   /** Passes that are left to compute of {@link cost}, self-check apart: less where a store knows some of the scores. */
   passesLeft(
     candidates: readonly Candidate[],
-    objective: ScoreObjective = "nll",
-    batches: readonly number[] = this.#allBatches(),
+    { objective = "nll", batches = this.#allBatches() }: CostOptions = {},
   ): number {
     return this.#passesOf(this.#vectorsOf(candidates).vectors, batches, objective, false);
   }
@@ -180,7 +213,8 @@ export class ScoreSession extends Owned {
   }
 
   /**
-   * @returns per candidate, in their order: mean NLL per scored token of every sample, nats; with another objective that
+   * @returns per candidate, in their order: mean NLL per scored token of every sample, nats; with another objective that; NaN
+   *   where its batch was not asked for
    * @throws MemoryError before anything is allocated; CancelledError
    * @throws BackendError, of which SCORE_NOT_FINITE names the candidate and its sample; nothing more is run then
    */
@@ -195,11 +229,11 @@ export class ScoreSession extends Owned {
     });
   }
 
-  /** Seconds that one full-adapter pass over all samples takes, measured on the smallest batch. */
+  /** Seconds that one full-adapter pass over all samples takes, measured on the last batch. */
   probe(signal?: AbortSignal): Promise<number> {
     return this.enqueue(async () => {
       const batch = this.batches.at(-1) ?? [];
-      const strengths = new Float32Array(this.#source.model.layers + 2).fill(1);
+      const strengths = new Float32Array(this.#source.model.layers * this.#source.partsPerLayer + 2).fill(1);
       await this.#open([], signal);
       this.#runner.setBatch(this.#packed.samplesOf(batch));
       // The first run reads the weights from the disk.
@@ -235,6 +269,47 @@ export class ScoreSession extends Owned {
     });
   }
 
+  /**
+   * Largest difference that a relative change of every strength makes to the logits of a candidate, over the scored tokens
+   * of the first batch: how far rounding alone may move them.
+   */
+  sensitivity(candidate: NamedScales, relative: number, signal?: AbortSignal): Promise<number> {
+    return this.enqueue(async () => {
+      const strengths = strengthsOf(candidate, this.#source);
+      await this.#open([], signal);
+      this.#runner.setBatch(this.#packed.samplesOf(this.batches[0] ?? []));
+      await this.#runner.run({ strengths, logits: "keep" }, signal);
+      const changed = strengths.map((strength) => strength * (1 + Math.max(relative, 2 ** -22)));
+      return (await this.#runner.run({ strengths: changed, logits: "compare" }, signal)).maxDifference;
+    });
+  }
+
+  /**
+   * Reads every layer's output through the model's own output norm and head. It costs one pass and a head per layer.
+   *
+   * @returns null where the architecture has no border between its last layer and the output norm
+   * @throws MemoryError before anything is allocated; BackendError; CancelledError
+   */
+  lens(
+    candidate: NamedScales,
+    { signal, onProgress }: Pick<SessionScoreOptions, "signal" | "onProgress"> = {},
+  ): Promise<LensScores | null> {
+    return this.enqueue(async () => {
+      const { isRecurrent, isHybrid } = this.#source.model.facts;
+      // They may take the tokens of a batch in another order.
+      if (isRecurrent || isHybrid) return null;
+      const strengths = strengthsOf(candidate, this.#source);
+      await this.#open(this.#everyBorder(), signal);
+      const collector = new LensCollector(this.#packed.scored);
+      for (const [done, batch] of this.batches.entries()) {
+        this.#runner.setBatch(this.#packed.samplesOf(batch));
+        if (!collector.add(batch, await this.#runner.lens(strengths, signal))) return null;
+        onProgress?.({ done: done + 1, total: this.batches.length });
+      }
+      return collector.scores;
+    });
+  }
+
   protected override release(): void {
     this.#runner.close();
   }
@@ -263,7 +338,9 @@ export class ScoreSession extends Owned {
       const batch = this.batches[index] ?? [];
       const share = this.#packed.shareOf([index]);
       const sums = await this.#scoreBatch(index, work, (computed) => {
-        done += (computed * share) / layers;
+        const passes = (computed * share) / layers;
+        this.#computedPasses += passes;
+        done += passes;
         // Plain runs after a failed self-check make the total larger than planned.
         onProgress?.({ done, total: Math.max(total, done) });
       });
@@ -276,7 +353,7 @@ export class ScoreSession extends Owned {
       this.#layerTokens += computed * (this.#packed.batchLengths[index] ?? 0);
       onBatch?.(batch, scores);
     }
-    this.#naivePasses += candidates.length * this.#packed.shareOf(batches);
+    this.#naiveTokens += candidates.length * this.#packed.sampleTokensOf(batches);
     return scores;
   }
 
@@ -329,6 +406,18 @@ export class ScoreSession extends Owned {
     await this.#store?.storeCheck(this.#check);
   }
 
+  /** Candidates that need a state at every border, as the lens does: for the estimate of memory. */
+  #everyBorder(): readonly Candidate[] {
+    const { layers } = this.#source.model;
+    return Array.from({ length: layers + 1 }, (_, boundary) => ({
+      id: `upto:${boundary}`,
+      family: "boundary",
+      layerScales: Array.from({ length: layers }, (_, layer) => (layer < boundary ? 1 : 0)),
+      inputScale: 1,
+      outputScale: 0,
+    }));
+  }
+
   #allBatches(): readonly number[] {
     return this.batches.map((_, index) => index);
   }
@@ -340,10 +429,11 @@ export class ScoreSession extends Owned {
     objective: ScoreObjective,
     plain: boolean,
   ): number {
-    const { layers } = this.#source.model;
+    const { partsPerLayer, model } = this.#source;
+    const { layers } = model;
     return batches.reduce((sum, batch) => {
       const missing = plain ? vectors : vectors.filter((vector) => this.#store?.sums(batch, vector) === undefined);
-      const computed = plain ? missing.length * layers : planRuns(missing).layersComputed;
+      const computed = plain ? missing.length * layers : planRuns(missing, { partsPerLayer }).layersComputed;
       const reference = missing.length === 0 ? 0 : referencePasses(objective);
       return sum + (reference + computed / layers) * this.#packed.shareOf([batch]);
     }, 0);

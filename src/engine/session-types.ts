@@ -6,6 +6,15 @@ export interface ScoreSessionOptions extends ContextOptions {
   readonly batchTokens?: number | undefined;
   /** Default: the machine's, at most half of its hardware threads above four. */
   readonly threads?: number | undefined;
+  /**
+   * Prompts that begin alike are computed once per batch, where the model allows it; default true. Changes the last digits of
+   * scores.
+   */
+  readonly sharePrefixes?: boolean | undefined;
+  /** Of the packing: which samples are computed together, and in which order; default 0. */
+  readonly seed?: number | undefined;
+  /** Block of every sample; samples of two blocks are never in one batch. Default: one block. */
+  readonly blocks?: ArrayLike<number> | undefined;
 }
 
 export interface ScoreProgress {

@@ -95,7 +95,7 @@ export async function folderError(path: string): Promise<InputError> {
   if (await has("adapter_config.json")) {
     return new InputError(
       "FILE_IS_PEFT_FOLDER",
-      `${path}: expected a GGUF file but received a PEFT adapter folder; convert it with ${CONVERT_ADAPTER}: \`python convert_lora_to_gguf.py --base BASE_FOLDER ${path}\`.`,
+      `${path}: expected a GGUF file but received a PEFT adapter folder; give its base model too (\`--base\` or the first argument), or convert it with ${CONVERT_ADAPTER}: \`python convert_lora_to_gguf.py --base BASE_FOLDER ${path}\`.`,
       { details },
     );
   }

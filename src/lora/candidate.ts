@@ -1,5 +1,15 @@
 /** The shapes of candidates that a search can try; see DESIGN "Words". */
-export type Family = "boundary" | "scale";
+export type Family = "boundary" | "prefix" | "window" | "knockout" | "subset" | "scale" | "boundary+boost";
+
+export const FAMILIES: readonly Family[] = [
+  "boundary",
+  "prefix",
+  "window",
+  "knockout",
+  "subset",
+  "scale",
+  "boundary+boost",
+];
 
 /**
  * One vector of strengths: what a run computes with, what a verdict is about, what a file is written from.
@@ -29,4 +39,11 @@ export type NamedScales = Omit<Candidate, "family">;
 export function adaptedLayers(candidate: Candidate, coveredLayers: readonly number[]): number {
   const { layerScales, feedForwardScales = layerScales } = candidate;
   return coveredLayers.filter((layer) => layerScales[layer] !== 0 || feedForwardScales[layer] !== 0).length;
+}
+
+/** As `adaptedLayers`, but a layer of which only the attention or only the feed-forward pairs are kept counts half. */
+export function adaptedSize(candidate: Candidate, coveredLayers: readonly number[]): number {
+  const { layerScales, feedForwardScales = layerScales } = candidate;
+  const half = (scale: number | undefined) => (scale === 0 ? 0 : 0.5);
+  return coveredLayers.reduce((sum, layer) => sum + half(layerScales[layer]) + half(feedForwardScales[layer]), 0);
 }

@@ -11,6 +11,8 @@ export interface TensorChange {
   readonly factor: number;
   /** Zeros are added along this axis up to this size; null adds none. */
   readonly pad: { readonly axis: 0 | 1; readonly size: number } | null;
+  /** Q8_0 becomes F16 even at factor 1. Default false. */
+  readonly asFloat?: boolean;
 }
 
 /**
@@ -23,9 +25,9 @@ export interface TensorChange {
 export function changeTensor(
   tensor: TensorDescriptor,
   bytes: Buffer,
-  { factor, pad }: TensorChange,
+  { factor, pad, asFloat = false }: TensorChange,
 ): { readonly type: TensorType; readonly shape: readonly number[]; readonly bytes: Buffer } {
-  const scaled = factor === 1 ? { type: tensor.type, bytes } : multiply(tensor, bytes, factor);
+  const scaled = factor === 1 && !asFloat ? { type: tensor.type, bytes } : multiply(tensor, bytes, factor);
   if (pad === null) return { ...scaled, shape: tensor.shape };
   const { blockElements, blockBytes } = scaled.type;
   const [rowElements, rows] = [sizeAt(tensor, 0), sizeAt(tensor, 1)];
@@ -56,6 +58,11 @@ export function changeTensor(
 /** The type that a tensor has once it is multiplied. */
 export function multipliedType({ type }: TensorDescriptor): TensorType {
   return type.name === "Q8_0" ? (TENSOR_TYPES.get(1) ?? type) : type;
+}
+
+/** Largest relative error of rounding a product to this type: half a unit in the last place. */
+export function roundingOf(type: TensorType): number {
+  return { F32: 2 ** -24, BF16: 2 ** -8 }[type.name] ?? 2 ** -11;
 }
 
 function multiply(tensor: TensorDescriptor, bytes: Buffer, factor: number): { type: TensorType; bytes: Buffer } {

@@ -15,20 +15,28 @@ import type { LayerScales } from "./layer-grammar.js";
 import { formatLayers } from "./layer-ranges.js";
 import { planTrim, type LayerSelection, type TrimPlan } from "./plan-trim.js";
 import { withProvenance } from "./provenance.js";
-import { changeTensor } from "./tensor-change.js";
+import { changeTensor, multipliedType, roundingOf } from "./tensor-change.js";
 
 /** Far above every rank in use; a mistyped number must not fill the disk. */
 const MAX_PAD_RANK = 1024;
+
+/** How the numbers of a written file differ from its source's. */
+export interface FileChanges {
+  /** Largest relative error of products with a strength; 0: the very numbers of the source. */
+  readonly rounding: number;
+  /** Some rank was padded, so that other kernels run. */
+  readonly padded: boolean;
+}
 
 export interface WriteAdapterOptions {
   /** Write over an existing file; never over the input. Default false. */
   readonly force?: boolean;
   readonly signal?: AbortSignal;
   /**
-   * A last check of the finished file, given its temporary path and whether its numbers were changed (multiplied into tensors, or padded) and
-   * not only copied; where it throws, nothing is written.
+   * A last check of the finished file, given its temporary path and how its numbers differ from the source's; where it throws,
+   * nothing is written.
    */
-  readonly verify?: (path: string, file: { readonly changed: boolean }) => Promise<void>;
+  readonly verify?: (path: string, file: FileChanges) => Promise<void>;
   /**
    * Pads every rank with zeros to a multiple of it, which changes nothing but the speed: prompts run faster on a CPU at a multiple of 16.
    * A whole number from 1; default 1, no padding.
@@ -113,7 +121,7 @@ export async function writeAdapter(
     inputs: [source],
     verify: async (path) => {
       await verifyChanged(source, plan, path);
-      await verify?.(path, { changed: plan.tensors.some(({ change }) => change !== null) });
+      await verify?.(path, changesOf(plan, adapter.alpha));
     },
   });
   return {
@@ -132,6 +140,16 @@ export async function writeAdapter(
     baked: plan.baked,
     notices: noticesOf(plan),
     verified: true,
+  };
+}
+
+function changesOf({ tensors, alpha, alphaScale }: TrimPlan, sourceAlpha: number): FileChanges {
+  const errors = tensors.flatMap(({ tensor, change }) =>
+    change === null || change.factor === 1 ? [] : [roundingOf(multipliedType(tensor))],
+  );
+  return {
+    rounding: Math.max(alpha === sourceAlpha * alphaScale ? 0 : 2 ** -24, ...errors),
+    padded: tensors.some(({ change }) => change !== null && change.pad !== null),
   };
 }
 

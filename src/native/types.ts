@@ -90,7 +90,7 @@ export interface NativeShape {
 export interface NativeStrengths {
   /** Null: the base model. */
   readonly adapter: NativeAdapter | null;
-  /** One per part: [L + 2] for a layered adapter (input, layers, output), [1] for a whole one. */
+  /** One per part: [P L + 2] for a layered adapter of P parts per layer (input, layers, output), [1] for a whole one. */
   readonly strengths: Float32Array;
   readonly control: NativeJobControl;
 }
@@ -125,14 +125,34 @@ export interface NativeRunResult {
   readonly keptBytes: number;
 }
 
+/** How well the scored tokens can be read off each layer's output, summed over the scored tokens of each sample. */
+export interface NativeLensResult {
+  /** Ascending; empty where the architecture has no border between the last layer and the output norm. */
+  readonly layers: Int32Array;
+  /** [layers, samples], nats. */
+  readonly nll: Float64Array;
+  /** [layers, samples], probabilities of the true token. */
+  readonly probability: Float64Array;
+  /** [layers, samples], natural logarithms of the true token's rank, 1 for the most likely. */
+  readonly logRank: Float64Array;
+}
+
 export interface NativeScorer {
   /** Samples one after another; sample i is `offsets[i]` .. `offsets[i + 1]`. Forgets all kept states. */
-  setBatch(batch: { readonly tokens: Int32Array; readonly offsets: Int32Array; readonly scored: Uint8Array }): void;
+  setBatch(batch: {
+    readonly tokens: Int32Array;
+    readonly offsets: Int32Array;
+    readonly scored: Uint8Array;
+    /** What samples begin with alike, before the token that predicts their first scored one, is computed once for all. */
+    readonly shared: boolean;
+  }): void;
   /** [L], names of the tensors that cross the border below layer k; empty where no run can resume, as at 0. */
   borders(options: NativeStrengths): Promise<string[]>;
   run(options: NativeRun): Promise<NativeRunResult>;
   /** Whether the device computes the loss: false where it was not asked to, or lacks an operation. */
   lossInGraph(): boolean;
+  /** One pass, then the output norm and head on every layer's output. */
+  lens(options: NativeStrengths): Promise<NativeLensResult>;
   dispose(): void;
 }
 
@@ -146,6 +166,66 @@ export interface NativePlacement {
   readonly splitMode?: number;
   /** Per device, in any unit; default: by free memory. */
   readonly tensorSplit?: Float32Array;
+}
+
+/** How large a context for generation is made. */
+export interface NativeGeneratorShape {
+  /** Of all sequences together. */
+  readonly contextTokens: number;
+  /** At most 256. */
+  readonly maxSequences: number;
+  /** Computed at once. */
+  readonly batchTokens: number;
+  /** Tokens of one step for which logits are wanted. */
+  readonly maxRows: number;
+  readonly threads: number;
+}
+
+/** What one step appends to the sequences that take part in it. */
+export interface NativeStep {
+  /** [n], each once. */
+  readonly slots: Int32Array;
+  /** [n + 1]; the tokens of slot i are `offsets[i]` .. `offsets[i + 1]`, at least one. */
+  readonly offsets: Int32Array;
+  readonly tokens: Int32Array;
+  /** [n], how many of a slot's tokens, its last ones, are drafts; -1: no token is wanted after them. */
+  readonly drafts: Int32Array;
+  readonly control: NativeJobControl;
+}
+
+export interface NativeStepResult {
+  /** [n], tokens chosen: the drafts that would have been chosen, and the one after them. */
+  readonly counts: Int32Array;
+  /** Of all slots, one after another. */
+  readonly tokens: Int32Array;
+  /** For each of them: the token with the second largest logit. */
+  readonly runnersUp: Int32Array;
+  /** For each of them: by how much the largest logit is above the second. */
+  readonly margins: Float32Array;
+  /** [n], 1: the last token chosen ends the text. */
+  readonly ended: Uint8Array;
+  /** [n], 1: the memory could not be rolled back behind rejected drafts, so the slot is empty now. */
+  readonly lost: Uint8Array;
+  /** Of the whole job. */
+  readonly seconds: number;
+}
+
+/** Sequences in slots that grow token by token. After a failed or cancelled step every slot is empty. */
+export interface NativeGenerator {
+  /** Takes effect at once and empties every slot: see `NativeStrengths`. */
+  setStrengths(options: Omit<NativeStrengths, "control">): void;
+  /** Empties a slot for a sequence. Temperature 0: the largest logit, of equal ones the lowest token. */
+  start(options: {
+    readonly slot: number;
+    readonly temperature: number;
+    readonly topP: number;
+    /** Below 2^31. */
+    readonly seed: number;
+  }): void;
+  /** Empties a slot. */
+  clear(options: { readonly slot: number }): void;
+  step(options: NativeStep): Promise<NativeStepResult>;
+  dispose(): void;
 }
 
 export interface NativeMemory {
@@ -178,14 +258,17 @@ export interface NativeAddon {
   loadAdapter(options: {
     readonly model: NativeModel;
     readonly path: string;
-    /** Per tensor in file order: 0 below the layers, l + 1 in layer l, L + 1 above them, -1 to leave out. */
+    /** Per tensor in file order: 0 below the layers, from 1 + P l on in layer l, P L + 1 above them, -1 to leave out. */
     readonly partOfTensor: Int32Array;
+    /** P: 1 or 2. */
+    readonly partsPerLayer: number;
     /** Ranks inside the layers are padded with zeros to a multiple of this; 1: every bit as in the file. */
     readonly rankMultiple: number;
     readonly control: NativeJobControl;
   }): Promise<NativeAdapter>;
   /** As llama.cpp's own programs load it: one strength for all of it. */
   loadWholeAdapter(options: { readonly model: NativeModel; readonly path: string }): Promise<NativeAdapter>;
+  createGenerator(options: NativeGeneratorShape & { readonly model: NativeModel }): Promise<NativeGenerator>;
   createScorer(options: NativeShape & { readonly model: NativeModel }): Promise<NativeScorer>;
   /** What a scorer's context would take, without allocating it. */
   simulateMemory(
@@ -197,6 +280,7 @@ export interface NativeAddon {
 export const NATIVE_EXPORTS = [
   "JobControl",
   "addServer",
+  "createGenerator",
   "createScorer",
   "devices",
   "loadAdapter",

@@ -121,7 +121,9 @@ function columnsOf(result: CalibrationResult, style: Style) {
       const { mean, low, high } = row.retention;
       return row === full ? percent(mean) : `${percent(mean)} (${percent(low)} to ${percent(high)})`;
     }),
-    verdict: column("verdict", "left", (row) => (row === full ? "reference" : row.verdict)),
+    verdict: column("verdict", "left", (row) =>
+      row === full ? "reference" : row.droppedAfter === null ? row.verdict : `dropped (${row.droppedAfter})`,
+    ),
   };
 }
 

@@ -20,15 +20,18 @@ export function renderPlan(plan: PlanView, options: RenderOptions): string {
   const parts = memory.map(({ name, bytes }) => `${name} ${byteSize(bytes)}`).join(", ");
   const groups =
     plan.independentSamples < plan.samples ? ` in ${plural(plan.independentSamples, "independent group")}` : "";
-  const saved = plan.passes > 0 ? ` instead of ${plan.naivePasses.toFixed(1)}` : "";
+  const most = plan.mayEndEarly ? "at most " : "";
+  const saved = plan.passes > 0 && plan.subsetPasses === 0 ? ` instead of ${plan.naivePasses.toFixed(1)}` : "";
+  const subset = plan.subsetPasses > 0 ? ` ${plan.subsetPasses.toFixed(1)} of them are the subset search.` : "";
+  const early = plan.mayEndEarly ? " Losing candidates leave early, so it is usually far less." : "";
   const controls =
     plan.controlPasses > 0
       ? ` ${plan.controlPasses.toFixed(1)} more only if a cut looks better than the full adapter (the control).`
       : "";
   return [
     `Samples: ${count(plan.samples)}${groups}, ${plural(plan.scoredTokens, "scored token")}, ${plural(plan.promptTokens, "prompt token")}.`,
-    `Work: ${plural(plan.candidates, "candidate")} in ${plan.passes.toFixed(1)} passes${saved}.${controls}`,
-    `Time: ${plan.seconds === null ? "not known before the first batch" : `about ${duration(plan.seconds)}`}.`,
+    `Work: ${plural(plan.candidates, "candidate")} in ${most}${plan.passes.toFixed(1)} passes${saved}.${subset}${early}${controls}`,
+    `Time: ${plan.seconds === null ? "not known before the first batch" : `${plan.mayEndEarly ? "at most about" : "about"} ${duration(plan.seconds)}`}.`,
     `Memory beyond the model: ${byteSize(total)}${parts === "" ? "" : ` (${parts})`}.`,
     ...networkLine(plan),
     powerLine(plan),

@@ -4,6 +4,9 @@ import { curveTable } from "./curve-table.js";
 import { byteSize, count, duration, percent, plural } from "./numbers.js";
 import { objectiveSentence, scoreTitle, unitOf } from "./objective.js";
 import { retentionChart } from "./retention-chart.js";
+import { subsetLines } from "./subset-table.js";
+import { samplesLines } from "./samples-view.js";
+import { scalesStrip } from "./scales-strip.js";
 import { controlSentence, gateCauses, verdictSentence } from "./sentence.js";
 import { styleOf, tinted, wrapped, type RenderOptions, type Style } from "./text.js";
 
@@ -19,10 +22,14 @@ export function renderCalibration(result: CalibrationResult, options: RenderOpti
     prose(objectiveSentence(result) ?? ""),
     curveTable(result, style),
     retentionChart(result, style),
+    scalesStrip(result, style),
+    subsetLines(result, style, prose),
     prose(boundsSentence(result)),
     prose(verdictSentence(result)).map((line) => tinted(line, verdictTint(result), style)),
     gateLines(result, prose),
     prose(controlSentence(result) ?? ""),
+    prose(result.suggestion ?? ""),
+    samplesLines(result, style),
     result.data.notices.flatMap((notice) => prose(`Notice: ${notice}`)),
     prose(costSentence(result)),
     outputLines(result, style, prose),
@@ -35,11 +42,22 @@ export function renderCalibration(result: CalibrationResult, options: RenderOpti
 
 function partialSentence({ partial, data }: CalibrationResult): string {
   if (partial === null) return "";
+  const why = partial.cause === "budget" ? "the time given was over" : "the run was cancelled";
+  if (data.samples === partial.ofSamples) {
+    return `Known so far: ${why} before the ${STAGE_NAMES[partial.stage]} was complete; what was is judged on all samples.`;
+  }
   return (
-    `Known so far, from ${count(data.samples)} of ${plural(partial.ofSamples, "sample")}: the run ended early. The longest ` +
-    "samples come first, so these are no random choice, and what is said of them may not hold for all."
+    `Known so far, from ${count(data.samples)} of ${plural(partial.ofSamples, "sample")}: ${why}. They are a random part of ` +
+    "all, so what is said holds within its bounds."
   );
 }
+
+const STAGE_NAMES = {
+  boundary: "search",
+  refine: "closer look",
+  subset: "subset search",
+  controls: "control",
+} as const;
 
 type Prose = (text: string, indent?: string) => string[];
 

@@ -8,6 +8,8 @@ import { styleOf, wrapped, type RenderOptions } from "./text.js";
 /** A trimmed adapter, and what its source had. */
 export interface TrimView {
   readonly written: WrittenAdapter;
+  /** The PEFT folder that was written too; null without one. */
+  readonly peft: { readonly folder: string; readonly bytes: number } | null;
   readonly sourceParameters: number;
   /** Pairs outside the layers (`output.weight`) that were left out. */
   readonly droppedOutside: readonly string[];
@@ -26,6 +28,7 @@ export function renderTrim(view: TrimView, options: RenderOptions): string {
     droppedText(view),
     strengthsText(written),
     `Written: ${written.path}, ${byteSize(written.bytes)} in place of ${byteSize(written.source.bytes)}${share}.`,
+    ...(view.peft === null ? [] : [`Written as PEFT too: ${view.peft.folder}, ${byteSize(view.peft.bytes)}.`]),
     "Checked: read again from disk and compared with the source, header and every tensor byte.",
     `It loads with (give your base model for ${BASE_MODEL}):`,
   ];

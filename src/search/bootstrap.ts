@@ -16,6 +16,8 @@ export interface BootstrapOptions {
   readonly seed: number;
   /** Default 3999; where all sign patterns are fewer, all of them are taken instead. */
   readonly draws?: number;
+  /** Per contrast, the units it is studentised by, at most G; default: G for all. */
+  readonly counts?: readonly number[];
 }
 
 /**
@@ -31,6 +33,9 @@ export interface BootstrapOptions {
  *
  * With fewer than `FEWEST_UNITS` units, Student's t with Bonferroni's correction: bounds to look at, not to claim from.
  *
+ * A contrast known on some of the units only has residuals 0 in the others: its draws then understate how it moves with the
+ * rest, which only raises the value, and are studentised by its own count.
+ *
  * @param contrasts unit residuals of each contrast (`UnitMean.residuals`), each of length G; flat ones left out
  * @param units G; at least 2
  * @returns in standard errors; infinite where `draws` are too few for the confidence
@@ -38,7 +43,7 @@ export interface BootstrapOptions {
 export function maxTCriticalValue(
   contrasts: readonly Float64Array[],
   units: number,
-  { confidence, seed, draws = DEFAULT_DRAWS }: BootstrapOptions,
+  { confidence, seed, draws = DEFAULT_DRAWS, counts }: BootstrapOptions,
 ): number {
   if (units < FEWEST_UNITS) {
     return studentCriticalValue(1 - (1 - confidence) / Math.max(1, contrasts.length), units - 1);
@@ -47,21 +52,23 @@ export function maxTCriticalValue(
   const signs = signPatterns(units, draws, seed);
   const largest = new Float64Array(signs.draws);
   const sums = new Float64Array(signs.draws);
-  for (const residuals of contrasts) {
+  for (const [index, residuals] of contrasts.entries()) {
     signedSums(residuals, signs, sums);
     let squares = 0;
     for (const residual of residuals) squares += residual * residual;
+    const count = counts?.[index] ?? units;
     for (let draw = 0; draw < sums.length; draw++) {
       const sum = sums[draw] ?? 0;
       const ratio = (sum * sum) / squares;
-      if (ratio > (largest[draw] ?? 0)) largest[draw] = ratio;
+      // By Cauchy and Schwarz r <= G, equal only where one draw aligns every sign.
+      const square = ratio >= count ? Infinity : ((count - 1) * ratio) / (count - ratio);
+      if (square > (largest[draw] ?? 0)) largest[draw] = square;
     }
   }
   largest.sort();
   // The rank (1 - alpha)(B + 1), rounded up, never claims more than the confidence.
-  const ratio = largest[Math.ceil(confidence * (signs.draws + 1) - 1e-9) - 1];
-  // By Cauchy and Schwarz r <= G, equal only where one draw aligns every sign.
-  return ratio === undefined || ratio >= units ? Infinity : Math.sqrt(((units - 1) * ratio) / (units - ratio));
+  const square = largest[Math.ceil(confidence * (signs.draws + 1) - 1e-9) - 1];
+  return square === undefined ? Infinity : Math.sqrt(square);
 }
 
 /** One sign per unit and draw, as bits: 8 units of one draw are one byte. */

@@ -24,7 +24,7 @@ export function choose(judgement: Judgement, goal: Goal): JudgedCandidate | null
   const proven = judgement.candidates.filter(
     ({ role, verdict }) => role === "cut" && (verdict === "better" || (goal === "economy" && verdict === "not-worse")),
   );
-  const layers = (a: JudgedCandidate, b: JudgedCandidate) => a.adaptedLayers - b.adaptedLayers;
+  const layers = (a: JudgedCandidate, b: JudgedCandidate) => a.adaptedSize - b.adaptedSize;
   const gain = (a: JudgedCandidate, b: JudgedCandidate) => b.gain.mean - a.gain.mean;
   const [first, second] = goal === "economy" ? [layers, gain] : [gain, layers];
   // Array.prototype.sort is stable, so what is equal in both keeps the table's order.
@@ -53,11 +53,12 @@ export function reasonFor(chosen: JudgedCandidate, { candidates, options }: Judg
  */
 export function explainNoSelection(judgement: Judgement, goal: Goal): NoSelection {
   const cuts = judgement.candidates.filter(({ role }) => role === "cut");
-  if (cuts.length === 0) {
+  const dropped = judgement.candidates.filter(({ role, family }) => role === "dropped" && family !== "scale");
+  if (cuts.length + dropped.length === 0) {
     const sentence = "There is nothing to cut: the adapter has LoRA in fewer than two layers.";
     return { kind: "worse", sentence, samplesNeeded: null, leastLoss: null };
   }
-  if (cuts.every((cut) => isLost(cut, judgement, goal))) return everyCutWorse(cuts);
+  if (cuts.every((cut) => isLost(cut, judgement, goal))) return everyCutWorse(cuts, dropped.length);
   return unproven(judgement, cuts, goal);
 }
 
@@ -66,7 +67,14 @@ function isLost({ verdict, gainVsFull }: JudgedCandidate, { noClaims }: Judgemen
   return verdict === "worse" || (goal === "quality" && noClaims === null && gainVsFull.high < 0);
 }
 
-function everyCutWorse(cuts: readonly JudgedCandidate[]): NoSelection {
+function everyCutWorse(cuts: readonly JudgedCandidate[], dropped: number): NoSelection {
+  if (dropped > 0) {
+    // What left a race has no bound of its own to quote.
+    const all = cuts.length === 0 ? "All" : `${dropped} of ${cuts.length + dropped}`;
+    const others = cuts.length === 0 ? "" : "; the others are proven worse";
+    const sentence = `Every cut loses more than is allowed: ${all} left the race early${others}.`;
+    return { kind: "worse", sentence, samplesNeeded: null, leastLoss: null };
+  }
   const losses = cuts.map(({ retention }) => (retention === null ? null : 1 - retention.high));
   const worse = "Every cut scores worse than the full adapter.";
   if (losses.includes(null)) return { kind: "worse", sentence: worse, samplesNeeded: null, leastLoss: null };

@@ -1,3 +1,4 @@
+import type { Candidate } from "../lora/candidate.js";
 import type { CalibrationResult, SelectedCandidate } from "../result.js";
 import { choose, explainNoSelection, reasonFor, type Goal } from "./choose.js";
 import { judgeControls, withholdBetter } from "./controls.js";
@@ -65,11 +66,25 @@ export function concludeFrom(judged: Judgement, options: ConcludeOptions): Concl
 }
 
 function selected(chosen: JudgedCandidate, judgement: Judgement, goal: Goal): SelectedCandidate {
-  const { id, layerScales, inputScale, outputScale } = chosen.candidate;
+  const { id, layerScales, feedForwardScales, inputScale, outputScale } = chosen.candidate;
   return {
-    candidate: { id, layerScales, boost: 1, globalScale: 1, inputScale, outputScale },
+    candidate: {
+      id,
+      layerScales,
+      ...(feedForwardScales && { feedForwardScales }),
+      boost: boostOf(chosen.candidate),
+      globalScale: 1,
+      inputScale,
+      outputScale,
+    },
     verdict: chosen.verdict,
     reason: reasonFor(chosen, judgement),
     crossFitGain: crossFitGain(judgement.table, { ...judgement.options, goal }).gain,
   };
+}
+
+/** The one strength of everything kept; 1 where strengths differ. */
+function boostOf({ layerScales, feedForwardScales = layerScales }: Candidate): number {
+  const [boost = 1, ...others] = new Set([...layerScales, ...feedForwardScales].filter((scale) => scale !== 0));
+  return others.length === 0 ? boost : 1;
 }

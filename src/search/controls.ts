@@ -10,7 +10,7 @@ import { boundedMean, withoutBetter } from "./verdicts.js";
 export function needsControl({ candidates }: Judgement): boolean {
   return (
     candidates.some(({ role, verdict }) => role === "cut" && verdict === "better") &&
-    !candidates.some(({ role }) => role === "control")
+    !candidates.some(({ role, family }) => role === "control" || (role === "dropped" && family === "scale"))
   );
 }
 

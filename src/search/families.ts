@@ -1,5 +1,6 @@
 import { UsageError } from "../errors.js";
-import type { Candidate } from "../lora/candidate.js";
+import type { Candidate, Family } from "../lora/candidate.js";
+import { candidateOf, scalesWithout } from "./layer-scales.js";
 
 /** Global strengths of the control: does a plain shrinking or boosting of the whole adapter do as well as a cut? */
 export const CONTROL_SCALES: readonly number[] = [0.5, 0.75, 0.9, 1.1, 1.25];
@@ -78,5 +79,66 @@ function requireCovered(covered: readonly number[], layers: number): void {
     "LAYERS_RANGE",
     `Expected layers from 0 to ${layers - 1} for \`covered\` but received ${wrong}: the adapter is not of this model.`,
     { details: { option: "covered", layer: wrong, layers } },
+  );
+}
+
+/**
+ * The prefix family: `from:a` keeps LoRA in the layers a .. L-1, for every covered layer but the lowest.
+ *
+ * @param covered as in `boundaryCandidates`
+ */
+export function prefixCandidates(layers: number, covered: readonly number[]): readonly Candidate[] {
+  requireLayers(layers);
+  requireCovered(covered, layers);
+  const [, ...starts] = [...new Set(covered)].sort((a, b) => a - b);
+  return starts.map((start) => windowCandidate(layers, start, layers - 1, "prefix"));
+}
+
+/** The knock-out family: `without:10`, each covered layer on its own. None where the adapter has but one. */
+export function knockoutCandidates(layers: number, covered: readonly number[]): readonly Candidate[] {
+  requireLayers(layers);
+  requireCovered(covered, layers);
+  const each = [...new Set(covered)].sort((a, b) => a - b);
+  if (each.length < 2) return [];
+  return each.map((layer) => candidateOf("knockout", scalesWithout(layers, [{ layer, part: null }], 1)));
+}
+
+/** One window: LoRA in the layers `first` .. `last`, all at `strength`. */
+export function windowCandidate(
+  layers: number,
+  first: number,
+  last: number,
+  family: Family = "window",
+  strength = 1,
+): Candidate {
+  const layerScales = Array.from({ length: layers }, (_, layer) => (layer >= first && layer <= last ? strength : 0));
+  return candidateOf(family, { layerScales });
+}
+
+/**
+ * Windows around the best boundary and the best prefix: each end as it is, and one and two steps of L / 16 to either side.
+ *
+ * @param boundary layers 0 .. boundary - 1 of the best boundary
+ * @param start first layer of the best prefix
+ */
+export function windowsAround(layers: number, start: number, boundary: number): readonly Candidate[] {
+  const step = Math.max(1, Math.round(layers / 16));
+  const around = (middle: number) => [-2, -1, 0, 1, 2].map((steps) => middle + steps * step);
+  return around(start).flatMap((first) =>
+    around(boundary - 1).flatMap((last) =>
+      first >= 1 && last <= layers - 2 && first < last ? [windowCandidate(layers, first, last)] : [],
+    ),
+  );
+}
+
+/** Strengths that a boosted boundary is tried at. */
+export const BOUNDARY_BOOSTS: readonly number[] = [1.1, 1.25, 1.4, 1.6];
+
+/** The boundaries at and below the best one, each at several strengths. */
+export function boostedBoundaries(layers: number, boundary: number): readonly Candidate[] {
+  const step = Math.max(1, Math.round(layers / 10));
+  const cuts = [0, 1, 2, 3].map((steps) => boundary - steps * step).filter((cut) => cut >= 1 && cut < layers);
+  return cuts.flatMap((cut) =>
+    BOUNDARY_BOOSTS.map((boost) => windowCandidate(layers, 0, cut - 1, "boundary+boost", boost)),
   );
 }

@@ -1,19 +1,22 @@
 import { InternalError, UsageError } from "../errors.js";
-import { adaptedLayers, type Candidate } from "../lora/candidate.js";
+import { adaptedLayers, adaptedSize, type Candidate } from "../lora/candidate.js";
 import type { CandidateResult, Gate, Interval, Verdict } from "../result.js";
 import { FEWEST_UNITS, maxTCriticalValue } from "./bootstrap.js";
 import { judgeGate } from "./gate.js";
 import { completeJudgeOptions, type JudgeOptions } from "./judge-options.js";
+import { giveUpAt } from "./give-up.js";
 import { isUniform, requireScores, type ScoreTable } from "./scores.js";
 import { independentUnits, requireSpread, unitMean, type UnitMean, type Units } from "./units.js";
 import { boundedMean, retentionOf, verdictOf, withoutBetter } from "./verdicts.js";
 
-/** What a candidate is for: only a `cut` can be chosen, the others are what it is compared with. */
-export type Role = "base" | "full" | "cut" | "control";
+/** What a candidate is for: only a `cut` can be chosen; `dropped` has left a race; the others are what cuts are compared with. */
+export type Role = "base" | "full" | "cut" | "control" | "dropped";
 
 export interface JudgedCandidate extends CandidateResult {
   readonly role: Role;
   readonly candidate: Candidate;
+  /** `adaptedLayers`, but half a layer counts half: what a choice goes by. */
+  readonly adaptedSize: number;
   /** Full - candidate, nats. */
   readonly gain: UnitMean;
   /** Full + margin x (base - full) - candidate, nats: above 0 it keeps more than 1 - margin of the gain. */
@@ -64,20 +67,25 @@ export function judge(table: ScoreTable, options: JudgeOptions): Judgement {
       full.map((score, sample) => score + allowed * ((base[sample] ?? 0) - score) - (candidate[sample] ?? 0)),
       units,
     );
+  // A candidate that lacks samples is compared on those that it has.
+  const without = (scores: Float64Array, missing: Float64Array): Float64Array =>
+    scores.map((score, sample) => (Number.isNaN(missing[sample]) ? NaN : score));
   const gateGain = contrast(full, 1);
   const gate = judgeGate(gateGain, units.count, force, settings);
   const contrasts = table.perSample.map((scores) => ({ gain: contrast(scores, 0), margin: contrast(scores, margin) }));
-  const noisy = contrasts.flatMap((pair) => [pair.gain, pair.margin]).filter(({ flat }) => !flat);
-  const criticalValue = maxTCriticalValue(
-    noisy.map(({ residuals }) => residuals),
-    units.count,
-    settings,
-  );
+  const isDropped = (index: number) => table.gaps?.[index]?.dropped === true;
+  const pairsOf = (indices: readonly number[]) =>
+    indices.flatMap((index) => [at(contrasts, index).gain, at(contrasts, index).margin]);
+  const every = table.candidates.map((_, index) => index);
+  const left = every.filter((index) => !isDropped(index));
+  const criticalValue =
+    criticalValueOf(pairsOf(left), units.count, settings) *
+    (left.length === every.length ? 1 : raceInflation(table, { every, left, contrast, settings }));
   const noClaims = units.count < FEWEST_UNITS ? "too-few-samples" : gate.passed || force ? null : "gate";
 
   const verdict = (role: Role, gain: Interval, marginContrast: UnitMean): Verdict => {
     if (role === "full") return "not-worse";
-    if (noClaims !== null) return "unproven";
+    if (noClaims !== null || role === "dropped") return "unproven";
     const margin = gate.passed ? boundedMean(marginContrast, criticalValue) : null;
     return settings.inSample ? withoutBetter(gain, margin) : verdictOf(gain, margin);
   };
@@ -85,21 +93,25 @@ export function judge(table: ScoreTable, options: JudgeOptions): Judgement {
     const scores = at(table.perSample, index);
     const { gain, margin: marginContrast } = at(contrasts, index);
     const { mean, se } = unitMean(scores, units);
-    const role = roleOf(candidate);
-    const gainVsFull = boundedMean(gain, criticalValue);
+    const gap = table.gaps?.[index] ?? null;
+    const role = gap?.dropped === true ? "dropped" : roleOf(candidate);
+    const critical = role === "dropped" ? Math.max(criticalValue, giveUpAt(gain.count)) : criticalValue;
+    const gainVsFull = boundedMean(gain, critical);
+    const gateThere = gap === null ? gateGain : contrast(without(full, scores), 1);
     return {
       id: candidate.id,
       family: candidate.family,
       layerScales: candidate.layerScales,
       adaptedLayers: adaptedLayers(candidate, settings.coveredLayers),
-      samples: scores.length,
+      adaptedSize: adaptedSize(candidate, settings.coveredLayers),
+      samples: gap?.samples ?? scores.length,
       mean,
       sem: se,
       gainVsFull,
-      retention: gate.passed ? retentionOf(gain, gateGain, criticalValue) : null,
+      retention: gate.passed ? retentionOf(gain, gateThere, critical) : null,
       verdict: verdict(role, gainVsFull, marginContrast),
-      droppedAfter: null,
-      perSample: Array.from(scores),
+      droppedAfter: role === "dropped" ? (gap?.samples ?? null) : null,
+      perSample: Array.from(scores, (score) => (Number.isNaN(score) ? null : score)),
       role,
       candidate,
       gain,
@@ -107,6 +119,53 @@ export function judge(table: ScoreTable, options: JudgeOptions): Judgement {
     };
   });
   return { table, options: settings, units, gate, gateGain, criticalValue, candidates, noClaims };
+}
+
+function criticalValueOf(means: readonly UnitMean[], units: number, settings: Required<JudgeOptions>): number {
+  const noisy = means.filter(({ flat }) => !flat);
+  const counts = noisy.map(({ count }) => count);
+  return maxTCriticalValue(
+    noisy.map(({ residuals }) => residuals),
+    units,
+    { ...settings, counts },
+  );
+}
+
+interface Inflation {
+  readonly every: readonly number[];
+  readonly left: readonly number[];
+  readonly contrast: (candidate: Float64Array, allowed: number) => UnitMean;
+  readonly settings: Required<JudgeOptions>;
+}
+
+/** So large a count that a draw is not studentised. */
+const WITHOUT_STUDENT = 2 ** 40;
+
+/**
+ * By how much the critical value of all candidates ever tried exceeds that of those left in a race. The dropped ones lack
+ * most samples, so it is read off the samples that all of them have: how candidates move together is a matter of the
+ * candidates, not of the number of samples. Not below 1.
+ */
+function raceInflation(table: ScoreTable, { every, left, contrast, settings }: Inflation): number {
+  const isApart = (index: number) => table.gaps?.[index]?.dropped === false;
+  const together = every.filter((index) => !isApart(index));
+  const shared = (scores: Float64Array) =>
+    scores.map((score, sample) =>
+      together.every((index) => !Number.isNaN(table.perSample[index]?.[sample])) ? score : NaN,
+    );
+  const value = (indices: readonly number[]) => {
+    const means = indices.flatMap((index) => {
+      const scores = shared(at(table.perSample, index));
+      return [contrast(scores, 0), contrast(scores, settings.margin)].filter(({ flat }) => !flat);
+    });
+    return maxTCriticalValue(
+      means.map(({ residuals }) => residuals),
+      means[0]?.residuals.length ?? 2,
+      { ...settings, counts: means.map(() => WITHOUT_STUDENT) },
+    );
+  };
+  const ratio = value(together) / value(left.filter((index) => !isApart(index)));
+  return Number.isFinite(ratio) ? Math.max(1, ratio) : 1;
 }
 
 function roleOf(candidate: Candidate): Role {
@@ -132,10 +191,12 @@ function at<Item>(items: readonly Item[], index: number): Item {
 export function candidateResult(judged: JudgedCandidate): CandidateResult {
   const { id, family, layerScales, adaptedLayers, samples, mean, sem, gainVsFull, retention } = judged;
   const { verdict, droppedAfter, perSample } = judged;
+  const { feedForwardScales } = judged.candidate;
   return {
     id,
     family,
     layerScales,
+    ...(feedForwardScales && { feedForwardScales }),
     adaptedLayers,
     samples,
     mean,

@@ -1,6 +1,14 @@
 import { BackendError, InputError, InternalError, UsageError } from "../errors.js";
 import type { Candidate } from "../lora/candidate.js";
 
+/** Why a candidate lacks scores on some samples. */
+export interface Gap {
+  /** It left a race: nothing can be claimed about it. Else it was judged only on samples that had no part in finding it. */
+  readonly dropped: boolean;
+  /** How many samples it was scored on; on all others its score is NaN. */
+  readonly samples: number;
+}
+
 /** Scores of candidates on the same samples in the same packing; all that statistics ever sees. */
 export interface ScoreTable {
   readonly candidates: readonly Candidate[];
@@ -9,6 +17,8 @@ export interface ScoreTable {
    * token in nats, or whatever the objective is, turned where higher is better (`objective.ts`).
    */
   readonly perSample: readonly Float64Array[];
+  /** Per candidate: null where it was scored on all samples. Default: all were. */
+  readonly gaps?: readonly (Gap | null)[];
   /** Scored tokens of every sample. */
   readonly tokens: Int32Array;
   /** Group name of every sample; samples of one group are drawn together. */
@@ -21,6 +31,12 @@ export function tableOfSamples(table: ScoreTable, samples: ArrayLike<number>): S
   return {
     candidates: table.candidates,
     perSample: table.perSample.map((scores) => Float64Array.from(indices, (sample) => scores[sample] ?? NaN)),
+    ...(table.gaps && {
+      gaps: table.gaps.map((gap, index): Gap | null => {
+        const samples = indices.filter((sample) => !Number.isNaN(table.perSample[index]?.[sample])).length;
+        return gap && { ...gap, samples };
+      }),
+    }),
     tokens: Int32Array.from(indices, (sample) => table.tokens[sample] ?? 0),
     groups: indices.map((sample) => table.groups[sample] ?? ""),
   };
@@ -36,13 +52,14 @@ export function tableWith(
     ...table,
     candidates: [...table.candidates, ...candidates],
     perSample: [...table.perSample, ...perSample],
+    ...(table.gaps && { gaps: [...table.gaps, ...candidates.map(() => null)] }),
   };
 }
 
 /** Every layer and both global pairs at one strength: 0 is the base model, 1 the full adapter. */
 export function isUniform(candidate: Candidate, strength: number): boolean {
-  const { layerScales, inputScale, outputScale } = candidate;
-  return inputScale === strength && outputScale === strength && layerScales.every((scale) => scale === strength);
+  const { layerScales, feedForwardScales = layerScales, inputScale, outputScale } = candidate;
+  return [inputScale, outputScale, ...layerScales, ...feedForwardScales].every((scale) => scale === strength);
 }
 
 /**
@@ -51,7 +68,7 @@ export function isUniform(candidate: Candidate, strength: number): boolean {
  * @throws InputError TOO_FEW_SAMPLES without samples
  * @throws BackendError SCORE_NOT_FINITE with candidate and sample in `details`
  */
-export function requireScores({ candidates, perSample, tokens, groups }: ScoreTable): void {
+export function requireScores({ candidates, perSample, gaps, tokens, groups }: ScoreTable): void {
   if (groups.length === 0) {
     throw new InputError("TOO_FEW_SAMPLES", "Expected at least 2 independent samples but received none: add samples.");
   }
@@ -78,7 +95,9 @@ export function requireScores({ candidates, perSample, tokens, groups }: ScoreTa
       );
     }
     const sample = scores.findIndex((score) => !Number.isFinite(score));
-    if (sample >= 0) {
+    const gap = gaps?.[index];
+    const scored = gap && scores.reduce((count, score) => count + (Number.isFinite(score) ? 1 : 0), 0);
+    if (sample >= 0 && (gap == null || scored !== gap.samples)) {
       throw new BackendError(
         "SCORE_NOT_FINITE",
         `Expected a finite score but received ${scores[sample] ?? NaN} for candidate \`${id}\` on sample ${sample}: the model or the backend computes numbers that overflow; try another backend or quantisation.`,

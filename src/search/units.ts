@@ -45,13 +45,15 @@ export function requireSpread({ count, ofSample }: Units): void {
 /** A weighted mean with what its uncertainty is made of. */
 export interface UnitMean {
   readonly mean: number;
-  /** Per unit: weighted sum of deviations from the mean, length G; they sum to 0. */
+  /** Per unit: weighted sum of deviations from the mean, length G; they sum to 0. A unit without a value has 0. */
   readonly residuals: Float64Array;
   /**
    * Cluster-robust standard error with the factor G / (G - 1) (Liang & Zeger 1986; CR1 in Cameron & Miller 2015);
    * with one sample per unit and equal weights it is the textbook sd / sqrt(n). 0 where `flat`.
    */
   readonly se: number;
+  /** Units with at least one value. */
+  readonly count: number;
   /** All units agree to within rounding, so the values carry no information about their own noise. */
   readonly flat: boolean;
 }
@@ -59,29 +61,42 @@ export interface UnitMean {
 /** Deviations this small against the values themselves are rounding of double sums, not spread. */
 const ROUNDING = 1e-12;
 
-/** @param values one per sample, length n, finite */
+/** @param values one per sample, length n, finite; NaN where there is none: the others then carry all the weight */
 export function unitMean(values: Float64Array, units: Units): UnitMean {
+  const { weights, ofSample } = units;
   let mean = 0;
   let largest = 0;
-  for (const [sample, value] of values.entries()) {
-    mean += (units.weights[sample] ?? 0) * value;
+  let missing = 0;
+  for (let sample = 0; sample < values.length; sample++) {
+    const value = values[sample] ?? NaN;
+    if (Number.isNaN(value)) {
+      missing += weights[sample] ?? 0;
+      continue;
+    }
+    mean += (weights[sample] ?? 0) * value;
     largest = Math.max(largest, Math.abs(value));
   }
+  const rest = missing === 0 ? 1 : 1 - missing;
+  mean /= rest;
   const residuals = new Float64Array(units.count);
-  for (const [sample, value] of values.entries()) {
-    const unit = units.ofSample[sample] ?? 0;
-    residuals[unit] = (residuals[unit] ?? 0) + (units.weights[sample] ?? 0) * (value - mean);
+  const isThere = new Uint8Array(units.count);
+  for (let sample = 0; sample < values.length; sample++) {
+    const value = values[sample] ?? NaN;
+    if (Number.isNaN(value)) continue;
+    const unit = ofSample[sample] ?? 0;
+    isThere[unit] = 1;
+    residuals[unit] = (residuals[unit] ?? 0) + ((weights[sample] ?? 0) / rest) * (value - mean);
   }
-  const se = Math.sqrt(unitCovariance(residuals, residuals));
+  const count = missing === 0 ? units.count : isThere.reduce((sum, there) => sum + there, 0);
+  const se = Math.sqrt(unitCovariance(residuals, residuals, count));
   const flat = !(se > ROUNDING * largest);
-  return { mean, residuals, se: flat ? 0 : se, flat };
+  return { mean, residuals, se: flat ? 0 : se, count, flat };
 }
 
-/** Covariance of two weighted means from their residuals, see `UnitMean.se`. */
-export function unitCovariance(first: Float64Array, second: Float64Array): number {
-  const count = first.length;
+/** Covariance of two weighted means over the same `count` units from their residuals, see `UnitMean.se`. */
+export function unitCovariance(first: Float64Array, second: Float64Array, count = first.length): number {
   if (count < 2) return 0;
   let sum = 0;
-  for (let unit = 0; unit < count; unit++) sum += (first[unit] ?? 0) * (second[unit] ?? 0);
+  for (let unit = 0; unit < first.length; unit++) sum += (first[unit] ?? 0) * (second[unit] ?? 0);
   return (sum * count) / (count - 1);
 }

@@ -51,7 +51,7 @@ export function retentionOf(gain: UnitMean, gate: UnitMean, criticalValue: numbe
   const mean = 1 + gain.mean / gate.mean;
   // Scores equal to the base model's or the full adapter's are 0 and 1 by definition, whatever the noise.
   if (gain.flat && gain.mean === 0) return { mean: 1, low: 1, high: 1 };
-  const half = gain.mean * gate.mean - square * unitCovariance(gain.residuals, gate.residuals);
+  const half = gain.mean * gate.mean - square * unitCovariance(gain.residuals, gate.residuals, gain.count);
   const constant = gain.mean * gain.mean - square * gain.se * gain.se;
   // The set of shares is never empty (the estimate is one of them); below 0 is rounding.
   const root = Math.sqrt(Math.max(0, half * half - leading * constant));

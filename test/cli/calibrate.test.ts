@@ -179,6 +179,18 @@ describe("bad input", () => {
     ["a part that writes", [...FILES, "--shard", "1/2", "-o", "p.gguf"], 2, "give it to --merge"],
     ["a part of what", [...FILES, "--shard", "1of2", "--json", "p.json"], 2, "such as 2/3"],
     ["merging with files", [...FILES, "--merge", "p.json"], 2, "the files of parts alone with `--merge`"],
+    [
+      "merging with a seed",
+      ["--merge", "p.json", "--seed", "1"],
+      2,
+      "leave out other files, --shard, --resume, --seed",
+    ],
+    [
+      "a part of a race",
+      [...FILES, "--shard", "1/2", "--json", "p.json", "--strategy", "race"],
+      2,
+      "--strategy exhaustive",
+    ],
     ["merging nothing", ["--merge", "p.json"], 3, "p.json: there is no such file"],
     ["resuming from where", [...FILES, "--resume"], 2, "which name the journal"],
     ["resuming without", [...FILES, "--resume", "--no-journal", "-o", "x.gguf"], 2, "which name the journal"],

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { DEMO, ROOT, run } from "../support/cli-process.js";
 
-const COMMANDS = ["report", "trim", "inspect", "doctor"];
+const COMMANDS = ["analyze", "evaluate", "generate", "report", "trim", "inspect", "doctor"];
 const { version } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")) as { version: string };
 
 describe("help", () => {

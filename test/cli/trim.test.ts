@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { beforeEach, describe, expect, it } from "vitest";
 import { run, type Ended } from "../support/cli-process.js";
 import { useFolder } from "../support/data-files.js";
-import { adapter, gguf, model, pair } from "../support/gguf-files.js";
+import { adapter, gguf, model, pair, value, withKey, type Contents } from "../support/gguf-files.js";
 
 const root = useFolder();
 let folder = "";
@@ -14,6 +14,8 @@ beforeEach(async () => {
   await writeFile(join(folder, "adapter.gguf"), gguf(adapter([0, 1, 2, 3])));
 });
 
+/** A model whose heads are known. */
+const headed = (contents: Contents) => withKey(contents, "llama.attention.head_count", value.u32(2));
 const trim = (...args: string[]) => run(["trim", ...args], { cwd: folder });
 const names = () => readdir(folder);
 
@@ -69,6 +71,23 @@ describe("what it writes", () => {
     expect((await run(["inspect", "m.gguf"], { cwd: folder })).stdout).toContain("0-1=1,attention:2-3=0.5,ffn:2-3=0");
   });
 
+  it("a PEFT folder beside the GGUF file, which it reads again with the base model", async () => {
+    await writeFile(join(folder, "base.gguf"), gguf(headed(model(4))));
+    const args = ["--base", "base.gguf", "--keep", "0-1", "-o", "small.gguf", "--peft", "small"];
+    const { code, stdout } = await trim("adapter.gguf", ...args);
+    expect(code).toBe(0);
+    expect(stdout).toContain("Written as PEFT too: small, ");
+    expect((await readdir(join(folder, "small"))).sort()).toEqual(["adapter_config.json", "adapter_model.safetensors"]);
+    const cache = { LORA_BOUNDARY_CACHE: join(folder, "cache") };
+    const back = await run(["trim", "small", "--base", "base.gguf", "--keep", "all", "-o", "back.gguf"], {
+      cwd: folder,
+      env: cache,
+    });
+    expect(back.code).toBe(0);
+    const difference = await run(["inspect", "small.gguf", "back.gguf"], { cwd: folder });
+    expect(difference.stdout).toContain("tensors    8 the same, 0 changed, 0 added, 0 removed");
+  });
+
   it("ranks padded with zeros, and says so of itself", async () => {
     const { code, stdout } = await trim("adapter.gguf", "--keep", "all", "--pad-rank", "16", "-o", "fast.gguf");
     expect(code).toBe(0);
@@ -107,6 +126,7 @@ describe("wrong usage: 2, and nothing is written", () => {
     ["an unknown name", ["--keep", "lihgt", "-o", "s.gguf"], "received `lihgt` at character 1 of `lihgt`"],
     ["a strength that is none", ["--keep", "0-3=NaN", "-o", "s.gguf"], "received `NaN` at character 5"],
     ["nothing kept", ["--keep", "base", "-o", "s.gguf"], "that is the base model"],
+    ["a PEFT folder without the base model", ["--keep", "0", "-o", "s.gguf", "--peft", "p"], "give it with `--base`"],
     ["no rank to pad to", ["--keep", "0", "--pad-rank", "0", "-o", "s.gguf"], "whole number from 1 to 1024"],
     ["no name for the output", ["--keep", "0", "-o", ""], "Expected a file name for `--output` but received nothing"],
     ["stdout for the output", ["--keep", "0", "-o", "-"], "stdout, which cannot be read again"],

@@ -21,6 +21,7 @@ addon.loadBackends(workerData.libraries);
     tokens: Int32Array.from({ length: size }, (_, index) => (index * 7) % 1000),
     offsets: Int32Array.from({ length: workerData.samples + 1 }, (_, index) => index * workerData.tokens),
     scored: Uint8Array.from({ length: size }, (_, index) => (index % workerData.tokens === 0 ? 0 : 1)),
+    shared: false,
   });
   const run = { adapter: null, strengths: new Float32Array(), resumeAt: 0, keepAt: new Int32Array(), logits: "none", control };
   parentPort.postMessage("running");
@@ -100,7 +101,12 @@ describe("one job at a time", () => {
       scorer.dispose();
     }).toThrow(busy);
     expect(() => {
-      scorer.setBatch({ tokens: Int32Array.of(1, 2), offsets: Int32Array.of(0, 2), scored: Uint8Array.of(0, 1) });
+      scorer.setBatch({
+        tokens: Int32Array.of(1, 2),
+        offsets: Int32Array.of(0, 2),
+        scored: Uint8Array.of(0, 1),
+        shared: false,
+      });
     }).toThrow(busy);
     const { sums } = await first;
     expect((await scorer.run(run)).sums).toEqual(sums);
@@ -142,6 +148,7 @@ describe("all scales 0 is the base model, bit for bit", () => {
       model,
       path: DEMO.adapter,
       partOfTensor: partOfTensor(file, layers),
+      partsPerLayer: 1,
       rankMultiple: 1,
       control: run.control,
     });

@@ -47,7 +47,7 @@ describe("junk", () => {
         Object.keys(outcomes).flatMap((outcome) => (ALLOWED.has(outcome) ? [] : [`${name} ${outcome}`])),
       );
       expect(unexpected).toEqual([]);
-      expect(Object.keys(count)).toHaveLength(24);
+      expect(Object.keys(count)).toHaveLength(28);
       // Three tokens, two of them scored, in each sample: still the same answer as before any junk.
       expect(sums).toHaveLength(2);
       expect(sums.every((sum) => sum > 0 && sum < 100)).toBe(true);
@@ -65,7 +65,7 @@ describe("wrong options, one at a time", () => {
       [
         "loadAdapter",
         addon.loadAdapter.bind(addon),
-        { model, path: DEMO.adapter, partOfTensor: new Int32Array(168), control },
+        { model, path: DEMO.adapter, partOfTensor: new Int32Array(168), partsPerLayer: 1, control },
       ],
       ["loadWholeAdapter", addon.loadWholeAdapter.bind(addon), { model, path: DEMO.adapter }],
       ["createScorer", addon.createScorer.bind(addon), { model, ...shape }],
@@ -77,7 +77,7 @@ describe("wrong options, one at a time", () => {
       [
         "setBatch",
         scorer.setBatch.bind(scorer),
-        { tokens: Int32Array.of(1, 2), offsets: Int32Array.of(0, 2), scored: Uint8Array.of(0, 1) },
+        { tokens: Int32Array.of(1, 2), offsets: Int32Array.of(0, 2), scored: Uint8Array.of(0, 1), shared: false },
       ],
       ["borders", scorer.borders.bind(scorer), { adapter: null, control }],
       [
@@ -120,6 +120,7 @@ describe("wrong options, one at a time", () => {
       tokens: Int32Array.of(1, 2, 3, 4, 5, 6),
       offsets: Int32Array.of(0, 3, 6),
       scored: new Uint8Array(6).fill(1),
+      shared: false,
     };
     expect(() => {
       scorer.setBatch({ ...sound, ...change });

@@ -85,12 +85,31 @@ describe("a run in parts", () => {
     expect(lasting(await mergeParts(await onDisk(scored)))).toEqual(lasting(expected));
   });
 
-  test("with the controls asked for, the same as well", async () => {
-    const families = ["boundary", "scale"] as const;
-    const expected = await calibrate(trio.adapter, trio.set, { ...OPTIONS, families });
+  test("with other families, halves of layers and divergences, the same as well", async () => {
+    const options = { families: ["prefix", "knockout", "scale"], objective: "kl" } as const;
+    await using adapter = await trio.model.loadAdapter(trio.adapter.path, { per: "module" });
+    const expected = await calibrate(adapter, trio.set, { ...OPTIONS, ...options });
     const scored = [];
-    for (const index of [1, 2, 3]) scored.push(await part(trio.adapter, index, { families }));
+    for (const index of [1, 2, 3]) scored.push(await part(adapter, index, options));
     expect(lasting(await mergeParts(await onDisk(scored)))).toEqual(lasting(expected));
+    // Without layer 0 is from layer 1.
+    expect(expected.candidates.length).toBe(2 + 11 + 11 + 5);
+  });
+
+  test("and so is the hint at a subset search, where little can be cut", async () => {
+    const set = await readSamples(await firstRows(DEMO.samples, 33), trio.model);
+    const options = { ...OPTIONS, batchTokens: 512, margin: 0.001 };
+    const expected = await calibrate(trio.adapter, set, options);
+    expect(expected.suggestion).toMatch(/--families boundary,subset, about \d+ passes, \d+ min/);
+    const scored = [];
+    for (const index of [1, 2]) scored.push(await scoreShard(trio.adapter, set, { index, of: 2 }, options));
+    const merged = await mergeParts(await onDisk(scored));
+    // The time is that of the machine on that day.
+    const timeless = (result: CalibrationResult) => ({
+      ...lasting(result),
+      suggestion: result.suggestion?.replace(/\d+ (min|h)/, ""),
+    });
+    expect(timeless(merged)).toEqual(timeless(expected));
   });
 });
 
@@ -163,6 +182,21 @@ describe("parts that make no whole", () => {
     await writeFile(path, JSON.stringify(parts[0]).slice(0, -100));
     await expect(readPart(path)).rejects.toMatchObject({ code: "PART_FORMAT" });
     await expect(readPart(join(folder.path, "none.json"))).rejects.toMatchObject({ code: "FILE_MISSING" });
+  });
+
+  test("what follows from the scores of all samples cannot be scored in parts", async () => {
+    const refused: readonly (readonly [options: ScoreShardOptions, code: string, message: RegExp])[] = [
+      [{ strategy: "race" }, "SHARD_STRATEGY", /Expected `exhaustive`.* received race: .*--strategy exhaustive/],
+      [{ families: ["boundary", "subset"] }, "SHARD_FAMILIES", /boundary, prefix, knockout, scale.* received subset/],
+      [{ families: ["window"] }, "SHARD_FAMILIES", /received window/],
+      [{ families: ["boundary+boost"] }, "SHARD_FAMILIES", /received boundary\+boost/],
+      [{ budget: 5 }, "SHARD_BUDGET", /--resume/],
+    ];
+    for (const [options, code, message] of refused) {
+      const scored = part(trio.adapter, 1, options);
+      await expect(scored).rejects.toMatchObject({ code, exitCode: 2 });
+      await expect(scored).rejects.toThrow(message);
+    }
   });
 
   test("a part of no part, or of more parts than there are batches", async () => {

@@ -68,7 +68,7 @@ describe("the divergence from the full adapter", () => {
     // And a session goes on to score losses.
     const losses = await session.score(candidates);
     expect(losses[0]![0]).not.toBe(resumed[0]![0]);
-    expect(session.cost(candidates, "kl").passes).toBe(session.cost(candidates).passes + 1);
+    expect(session.cost(candidates, { objective: "kl" }).passes).toBe(session.cost(candidates).passes + 1);
     const memory = await session.estimateMemory(candidates);
     expect((await session.estimateMemory(candidates, undefined, "kl")).logits).toBe(2 * memory.logits);
     await expect(session.score(candidates, { objective: "KL" as "kl" })).rejects.toMatchObject({
@@ -85,7 +85,12 @@ describe("the divergence from the full adapter", () => {
       await scorer.run({ ...run, logits: "divergence" }),
     ];
     for (const { sums } of twice) expect(Array.from(sums)).toEqual([0, 0]);
-    scorer.setBatch({ tokens: Int32Array.of(1, 2, 3), offsets: Int32Array.of(0, 3), scored: Uint8Array.of(0, 1, 1) });
+    scorer.setBatch({
+      tokens: Int32Array.of(1, 2, 3),
+      offsets: Int32Array.of(0, 3),
+      scored: Uint8Array.of(0, 1, 1),
+      shared: false,
+    });
     await expect(scorer.run({ ...run, logits: "divergence" })).rejects.toMatchObject({ code: "BAD_ARGUMENT" });
   });
 });

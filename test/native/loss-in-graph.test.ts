@@ -27,6 +27,7 @@ describe("two numbers per token leave the graph", () => {
         tokens: tokens.slice(0, offsets.at(-1)),
         offsets: Int32Array.from(offsets),
         scored: Uint8Array.from({ length: offsets.at(-1)! }, (_, index) => (offsets.includes(index) ? 0 : 1)),
+        shared: false,
       };
       const [host, graph] = await Promise.all(
         [scorer, inGraph].map((from) => {

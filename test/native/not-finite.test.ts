@@ -72,7 +72,7 @@ describe("logits that are not numbers", () => {
     );
     expect(error).toMatchObject({ code: "SCORE_NOT_FINITE", details: { line: 9 } });
     const { partial } = (error as { details: { partial: CalibrationResult } }).details;
-    expect(partial.partial).toEqual({ ofSamples: 9 });
+    expect(partial.partial).toEqual({ ofSamples: 9, cause: "failed", stage: "boundary" });
     expect(partial.data.lines).not.toContain(9);
     expect(partial.candidates.map(({ id }) => id)).toEqual(["upto:0", "upto:1", "upto:2", "upto:3"]);
     expect(partial.candidates.every(({ perSample }) => perSample.every(Number.isFinite))).toBe(true);

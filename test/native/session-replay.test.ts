@@ -24,8 +24,9 @@ describe("a resumed run gives the bits of a plain run, on every sample", () => {
     expect(differing(candidates, resumed, plain)).toEqual([]);
     expect(session.facts).toMatchObject({ replay: "exact", notices: [], naivePasses: 26 });
     // Half of 13 passes and the trunk (the base model shares layer 0 with no one), and the self-check of the first batch.
-    expect(session.cost(candidates).passes).toBe((12 + (1 + 12) * 6) / 12);
-    expect(passes).toBeCloseTo(7.5 + session.cost(candidates).checkPasses, 9);
+    const expected = ((12 + (1 + 12) * 6) / 12) * session.computedShare;
+    expect(session.cost(candidates).passes).toBeCloseTo(expected, 9);
+    expect(passes).toBeCloseTo(expected + session.cost(candidates).checkPasses, 9);
     expect(new Set(resumed.map((scores) => scores[0])).size).toBe(13);
   });
 
@@ -70,7 +71,8 @@ describe("what candidates mean", () => {
     const base = allBoundaries(12)[0]!;
     const negativeZero = candidate("minus", new Array<number>(12).fill(-0), [0, 0]);
     const scores = await session.score([base, negativeZero, FULL, FULL]);
-    expect(session.facts).toMatchObject({ passes: 2, naivePasses: 4 });
+    expect(session.facts.passes).toBeCloseTo(2 * session.computedShare, 9);
+    expect(session.facts.naivePasses).toBe(4);
     expect(scores[1]).toEqual(scores[0]);
     expect(scores[3]).toEqual(scores[2]);
   });

@@ -11,7 +11,7 @@ import {
   writeAdapter,
   writeVerified,
 } from "../../src/index.js";
-import { CHANGED_LOGIT_TOLERANCE } from "../../src/calibration/write-verified.js";
+import { PADDED_LOGIT_TOLERANCE } from "../../src/calibration/write-verified.js";
 import { DEMO, temporaryFolder } from "../support/engine-files.js";
 import { allBoundaries, candidate } from "../support/engine-samples.js";
 import { loadTrio } from "../support/engine-trio.js";
@@ -65,12 +65,12 @@ describe("a file whose strengths are multiplied into its tensors, or whose ranks
     await using session = it.adapter.openSession(it.set.samples, SESSION);
     const path = join(folder.path, "mixed.gguf");
     expect((await writeAdapter(DEMO.adapter, mixed, path)).baked.length).toBeGreaterThan(0);
-    expect(await session.compareWithFile(mixed, path)).toBeLessThan(CHANGED_LOGIT_TOLERANCE);
+    expect(await session.compareWithFile(mixed, path)).toBeLessThan(PADDED_LOGIT_TOLERANCE);
     // The tolerance tells it from a vector that differs in one layer.
     const other = candidate("other", mixed.layerScales.with(10, 1));
-    expect(await session.compareWithFile(other, path)).toBeGreaterThan(5 * CHANGED_LOGIT_TOLERANCE);
+    expect(await session.compareWithFile(other, path)).toBeGreaterThan(5 * PADDED_LOGIT_TOLERANCE);
     const output = await writeVerified(it.adapter, it.set, mixed, join(folder.path, "again.gguf"), SESSION);
-    expect(output.maxLogitDifference).toBeLessThan(CHANGED_LOGIT_TOLERANCE);
+    expect(output.maxLogitDifference).toBeLessThan(PADDED_LOGIT_TOLERANCE);
   });
 
   test("padded to 16: the same function", async () => {
@@ -80,8 +80,8 @@ describe("a file whose strengths are multiplied into its tensors, or whose ranks
     const path = join(folder.path, "padded.gguf");
     await writeAdapter(DEMO.adapter, upto(7), path, { padRank: 16 });
     expect((await it.model.loadAdapter(path)).file.ranks).toEqual([16]);
-    expect(await session.compareWithFile(upto(7), path)).toBeLessThan(CHANGED_LOGIT_TOLERANCE);
-    expect(await session.compareWithFile(upto(8), path)).toBeGreaterThan(5 * CHANGED_LOGIT_TOLERANCE);
+    expect(await session.compareWithFile(upto(7), path)).toBeLessThan(PADDED_LOGIT_TOLERANCE);
+    expect(await session.compareWithFile(upto(8), path)).toBeGreaterThan(5 * PADDED_LOGIT_TOLERANCE);
   });
 });
 
@@ -116,16 +116,40 @@ describe("writeVerified", () => {
     expect(await readdir(folder.path)).toEqual(["source.gguf"]);
   });
 
-  test.each([["the base model", { candidate: upto(0), code: "SELECTION_EMPTY" }]])(
-    "%s cannot be written; nothing is left",
-    async (_, { candidate: chosen, code }) => {
-      await using folder = await temporaryFolder();
-      await using it = await loadTrio(1);
-      const failed = writeVerified(it.adapter, it.set, chosen, join(folder.path, "small.gguf"), SESSION);
-      await expect(failed).rejects.toThrow(expect.objectContaining({ code, name: UsageError.name }));
-      expect(await readdir(folder.path)).toEqual([]);
-    },
-  );
+  test("the base model cannot be written; nothing is left", async () => {
+    await using folder = await temporaryFolder();
+    await using it = await loadTrio(1);
+    const failed = writeVerified(it.adapter, it.set, upto(0), join(folder.path, "small.gguf"), SESSION);
+    await expect(failed).rejects.toThrow(expect.objectContaining({ code: "SELECTION_EMPTY", name: UsageError.name }));
+    expect(await readdir(folder.path)).toEqual([]);
+  });
+
+  test("any strengths are written: a boost of all exactly, mixed ones within rounding, halves of layers too", async () => {
+    await using folder = await temporaryFolder();
+    await using it = await loadTrio(2);
+    const boosted = candidate("boosted", [1.45, 0, ...new Array<number>(10).fill(1.45)]);
+    const exact = await writeVerified(it.adapter, it.set, boosted, join(folder.path, "boosted.gguf"), SESSION);
+    expect(exact.maxLogitDifference).toBeLessThan(1e-3);
+    const mixed = candidate("mixed", [1, 0.5, -2, ...new Array<number>(9).fill(1.3)]);
+    const target = join(folder.path, "mixed.gguf");
+    const output = await writeVerified(it.adapter, it.set, mixed, target, SESSION);
+    expect(output.verified).toBe(true);
+    const small = await it.model.loadAdapter(target);
+    const [written] = await small.score(it.set.samples, [upto(12)], SESSION);
+    const [meant, full] = await it.adapter.score(it.set.samples, [mixed, upto(12)], SESSION);
+    for (const [sample, score] of written!.entries()) {
+      expect(Math.abs(score - meant![sample]!)).toBeLessThan(0.1 * Math.abs(score - full![sample]!));
+    }
+    const perModule = await it.model.loadAdapter(DEMO.adapter, { per: "module" });
+    const halves = {
+      ...candidate("halves", [0, ...new Array<number>(11).fill(1)]),
+      feedForwardScales: [1, 0, ...new Array<number>(10).fill(1)],
+    };
+    const half = await writeVerified(perModule, it.set, halves, join(folder.path, "halves.gguf"), SESSION);
+    expect(half.maxLogitDifference).toBe(0);
+    const refused = writeVerified(it.adapter, it.set, halves, join(folder.path, "no.gguf"), SESSION);
+    await expect(refused).rejects.toMatchObject({ code: "CANDIDATE_PARTS" });
+  });
 
   test("cancelled: before it starts and while it verifies, nothing is left", async () => {
     await using folder = await temporaryFolder();

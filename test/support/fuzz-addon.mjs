@@ -37,8 +37,20 @@ const batch = {
   tokens: Int32Array.of(1, 2, 3, 4, 5, 6),
   offsets: Int32Array.of(0, 3, 6),
   scored: Uint8Array.of(0, 1, 1, 0, 1, 1),
+  shared: false,
 };
 scorer.setBatch(batch);
+
+const generator = await addon.createGenerator({
+  ...{ model, contextTokens: 64, maxSequences: 4, batchTokens: 32, maxRows: 8, threads: 1 },
+});
+const step = {
+  slots: Int32Array.of(0, 3),
+  offsets: Int32Array.of(0, 2, 5),
+  tokens: Int32Array.of(1, 2, 3, 4, 5),
+  drafts: Int32Array.of(-1, 2),
+  control,
+};
 
 const throwing = new Proxy(
   {},
@@ -108,6 +120,7 @@ const JUNK = [
   () => whole,
   () => scorer,
   () => disposed,
+  () => generator,
   () => addon.JobControl,
   () => addon,
 ];
@@ -135,7 +148,11 @@ const TARGETS = [
   ["loadBackends", () => addon.loadBackends, null],
   ["loadBackend", () => addon.loadBackend, null],
   ["loadModel", () => addon.loadModel, { path: adapterPath, gpuLayers: 0, devices: [], control }],
-  ["loadAdapter", () => addon.loadAdapter, { model, path: adapterPath, partOfTensor, rankMultiple: 16, control }],
+  [
+    "loadAdapter",
+    () => addon.loadAdapter,
+    { model, path: adapterPath, partOfTensor, partsPerLayer: 2, rankMultiple: 16, control },
+  ],
   ["loadWholeAdapter", () => addon.loadWholeAdapter, { model, path: base }],
   ["createScorer", () => addon.createScorer, { model, ...shape }],
   ["simulateMemory", () => addon.simulateMemory, { path: base, gpuLayers: 0, devices: [], ...shape, control }],
@@ -153,6 +170,10 @@ const TARGETS = [
   ["run", () => scorer.run, run, scorer],
   ["run", () => scorer.run, wholeRun, scorer],
   ["disposedRun", () => disposed.run, run, disposed],
+  ["setStrengths", () => generator.setStrengths, { adapter: whole, strengths: Float32Array.of(1) }, generator],
+  ["start", () => generator.start, { slot: 1, temperature: 0.5, topP: 0.9, seed: 3 }, generator],
+  ["clear", () => generator.clear, { slot: 3 }, generator],
+  ["step", () => generator.step, step, generator],
   ["facts", () => model.facts, null, model],
   ["tokenize", () => model.tokenize, null, model],
   ["tokenBytes", () => model.tokenBytes, null, model],

@@ -59,6 +59,7 @@ export async function nativeDemo(samples = 2, tokens = 40): Promise<NativeDemo> 
     tokens: Int32Array.from({ length: size }, (_, index) => (index * 7) % 1000),
     offsets: Int32Array.from({ length: samples + 1 }, (_, index) => index * tokens),
     scored: Uint8Array.from({ length: size }, (_, index) => (index % tokens === 0 ? 0 : 1)),
+    shared: false,
   });
   const run: NativeRun = {
     adapter: null,

@@ -17,7 +17,7 @@ const [sample] = (await readSamples([row], model)).samples;
 const samples = new Array(Number(copies)).fill(sample);
 const all = boundaryCandidates(model.layers, adapter.file.layers);
 const candidates = boundaries.split(",").map((b) => all[Number(b)]);
-const options = { threads: 1, batchTokens: 4 * (sample.tokens.length - 1) };
+const options = { threads: 1, batchTokens: 4 * (sample.tokens.length - 1), sharePrefixes: false };
 
 // The weights are mapped: their pages are the model's, not the search's, so they are touched before.
 await adapter.score([sample], all.slice(-1), { ...options, plain: true });

@@ -47,6 +47,8 @@ export function resultOf(
     partial: null,
     objective: "nll",
     strategy: "exhaustive",
+    subset: null,
+    suggestion: null,
     ...answer,
     output: null,
     engine: {

@@ -1,6 +1,6 @@
 import { CancelledError } from "../../src/errors.js";
 import type { Candidate } from "../../src/lora/candidate.js";
-import type { ScoreOptions, SearchScorer } from "../../src/search/exhaustive.js";
+import type { ScoreOptions, SearchScorer } from "../../src/search/scorer.js";
 import { scaleCandidates } from "../../src/search/families.js";
 import { seededRandom } from "../../src/search/resample.js";
 import { isUniform, tableWith, type ScoreTable } from "../../src/search/scores.js";
@@ -13,7 +13,7 @@ export interface RecordedScorer extends SearchScorer {
 }
 
 /**
- * Reports two steps of progress per call and stops between them where the signal says so, as the engine does.
+ * All samples are one batch. Stops inside a call where the signal says so, as the engine does.
  *
  * @param onCall runs inside every call, before its second step
  */
@@ -26,13 +26,13 @@ export function tableScorer(table: ScoreTable, onCall?: (call: number) => void):
     groups: table.groups,
     tokens: table.tokens,
     calls,
-    async score(candidates: readonly Candidate[], { signal, onProgress }: ScoreOptions) {
+    batches: [Array.from(table.tokens, (_, sample) => sample)],
+    cost: (candidates: readonly Candidate[]) => candidates.length,
+    async score(candidates: readonly Candidate[], { signal }: ScoreOptions) {
       calls.push(candidates.map(({ id }) => id));
-      onProgress?.({ done: candidates.length / 2, total: candidates.length });
       await Promise.resolve();
       onCall?.(calls.length);
       if (signal?.aborted === true) throw new CancelledError();
-      onProgress?.({ done: candidates.length, total: candidates.length });
       return candidates.map(({ id }) => {
         const scores = table.perSample[table.candidates.findIndex((candidate) => candidate.id === id)];
         if (scores === undefined) throw new Error(`The table has no ${id}.`);

@@ -108,7 +108,7 @@ describe("planRuns, by hand", () => {
 
   test("where a border cannot be used, the next usable one below it is", () => {
     const vectors = [0, 1, 2, 3, 4].map((b) => boundary(4, b));
-    expect(planRuns(vectors, [true, false, true, false]).runs).toEqual([
+    expect(planRuns(vectors, { usable: [true, false, true, false] }).runs).toEqual([
       { vector: 4, resumeAt: 0, keepAt: [2] },
       { vector: 3, resumeAt: 2, keepAt: [] },
       { vector: 2, resumeAt: 2, keepAt: [] },
@@ -118,7 +118,7 @@ describe("planRuns, by hand", () => {
   });
 
   test("no usable border: plain runs, nothing kept", () => {
-    const plan = planRuns([boundary(3, 3), boundary(3, 2), boundary(3, 0)], [true, false, false]);
+    const plan = planRuns([boundary(3, 3), boundary(3, 2), boundary(3, 0)], { usable: [true, false, false] });
     expect(plan.runs.every(({ resumeAt, keepAt }) => resumeAt === 0 && keepAt.length === 0)).toBe(true);
     expect(plan).toMatchObject({ layersComputed: 9, mostStates: 0 });
   });
@@ -161,7 +161,7 @@ describe("planRuns, 500 random sets of vectors", () => {
     for (let round = 0; round < 500; round++) {
       const vectors = randomVectors(random);
       const usable = Array.from({ length: vectors[0]!.length - 2 }, () => random() < 0.6);
-      const plan = planRuns(vectors, usable);
+      const plan = planRuns(vectors, { usable });
       simulate(plan, vectors);
       const used = plan.runs.flatMap(({ resumeAt, keepAt }) => [resumeAt, ...keepAt]).filter((border) => border > 0);
       expect(used.every((border) => usable[border])).toBe(true);

@@ -9,6 +9,8 @@ const plan: PlanView = {
   promptTokens: 5_000,
   candidates: 31,
   passes: 16.4,
+  mayEndEarly: false,
+  subsetPasses: 0,
   naivePasses: 31,
   controlPasses: 5,
   seconds: 185,

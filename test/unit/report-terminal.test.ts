@@ -60,7 +60,9 @@ describe.each(kinds)("%s", (_, result) => {
   test("ASCII mode is pure ASCII, Unicode mode has no more than drawing and marks", () => {
     for (const width of [20, 37, 80, 200]) {
       expect(render(result, width, { unicode: false })).toMatch(/^[\n\x20-\x7e]*$/);
-      expect(render(result, width)).toMatch(/^[\n\x20-\x7e\u00b1\u2026\u2500-\u257f\u25ba\u25cf]*$/u);
+      expect(render(result, width)).toMatch(
+        /^[\n\x20-\x7e\u00b1\u00b7\u2026\u2500-\u257f\u2588\u2591-\u2593\u25ba\u25cf]*$/u,
+      );
     }
   });
 

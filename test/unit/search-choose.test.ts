@@ -18,7 +18,7 @@ function withCuts(cuts: readonly Partial<JudgedCandidate>[]): Judgement {
   return { ...judgement, candidates: [base!, ...rest.map((cut, index) => ({ ...cut, ...cuts[index] })), full] };
 }
 
-const gain = (mean: number) => ({ mean, se: 0.01, residuals: new Float64Array(40), flat: false });
+const gain = (mean: number) => ({ mean, se: 0.01, residuals: new Float64Array(40), count: 40, flat: false });
 
 describe("choose", () => {
   const mixed = withCuts([
@@ -41,8 +41,8 @@ describe("choose", () => {
   test("ties: economy by gain, quality by layers, then the first in the table", () => {
     const tie = (first: number, second: number, layers: readonly [number, number]) =>
       withCuts([
-        { verdict: "better", gain: gain(first), adaptedLayers: layers[0] },
-        { verdict: "better", gain: gain(second), adaptedLayers: layers[1] },
+        { verdict: "better", gain: gain(first), adaptedSize: layers[0] },
+        { verdict: "better", gain: gain(second), adaptedSize: layers[1] },
       ]);
     expect(choose(tie(0.1, 0.2, [1, 1]), "economy")?.id).toBe("upto:2");
     expect(choose(tie(0.1, 0.1, [2, 1]), "quality")?.id).toBe("upto:2");

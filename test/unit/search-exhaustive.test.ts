@@ -1,9 +1,13 @@
 import { describe, expect, test } from "vitest";
 import { CancelledError, InputError, UsageError } from "../../src/errors.js";
-import { exhaustiveSearch, type SearchProgress, type SearchScorer } from "../../src/search/exhaustive.js";
+import type { SearchScorer } from "../../src/search/scorer.js";
+import { search, type SearchOptions, type SearchProgress } from "../../src/search/search.js";
 import { allLayers, curveTable, flatLosses } from "../support/search-curves.js";
 import { e2eTable, haveE2eScores } from "../support/search-scores.js";
 import { tableScorer, withControls } from "../support/search-scorer.js";
+
+const exhaustiveSearch = (scorer: SearchScorer, options: SearchOptions = {}) =>
+  search(scorer, { strategy: "exhaustive", ...options });
 
 const SCALES = ["scale:0.5", "scale:0.75", "scale:0.9", "scale:1.1", "scale:1.25"];
 const upto = (layers: number) => Array.from({ length: layers + 1 }, (_, boundary) => `upto:${boundary}`);
@@ -115,9 +119,9 @@ describe("progress and cancellation", () => {
     const seen: SearchProgress[] = [];
     await exhaustiveSearch(tableScorer(table), { onProgress: (progress) => seen.push(progress) });
     expect(seen).toEqual([
-      { stage: "boundary", done: 2, total: 4 },
+      { stage: "boundary", done: 0, total: 4 },
       { stage: "boundary", done: 4, total: 4 },
-      { stage: "controls", done: 2.5, total: 5 },
+      { stage: "controls", done: 0, total: 5 },
       { stage: "controls", done: 5, total: 5 },
     ]);
   });

@@ -106,14 +106,18 @@ async function writeMerged(
   }
   await using model = await loadModel(result.model.path, { ...device, signal });
   if (model.placement.notice !== null) stderr(`Notice: ${printable(model.placement.notice)}`);
-  await using adapter = await model.loadAdapter(result.adapter.path, { signal });
+  const { engine, partsPerLayer } = part.record;
+  await using adapter = await model.loadAdapter(result.adapter.path, {
+    ...{ signal, per: partsPerLayer === 2 ? "module" : "layer" },
+  });
   const samples = await readSamples(path, model, { ...(part.reading as ReadSamplesOptions), signal });
-  const { batchTokens } = part.record.engine;
-  await using packed = adapter.openSession(samples.samples, { ...session, batchTokens });
+  const { batchTokens } = engine;
+  const { seed } = part.judging;
+  await using packed = adapter.openSession(samples.samples, { ...session, batchTokens, seed });
   const now = {
     "base model": (await identify(model.file.shards)).fingerprint,
     adapter: (await identify([adapter.file.gguf], { hash: "full" })).sha256,
-    ...sampleInputs(samples, packed),
+    ...sampleInputs(samples, packed, part),
   };
   const then = Object.fromEntries(Object.keys(now).map((name) => [name, part.inputs[name] ?? ""]));
   const changed = differences(then, now);

@@ -1,4 +1,3 @@
-import { readFile } from "node:fs/promises";
 import { Option, type Command } from "commander";
 import { calibrate, type CalibrationProgress } from "../../calibration/calibrate.js";
 import { plan, type CalibrationPlan } from "../../calibration/plan.js";
@@ -11,22 +10,26 @@ import { renderSample } from "../../data/show-sample.js";
 import type { Adapter } from "../../engine/adapter.js";
 import { loadModel } from "../../engine/model.js";
 import type { ScoreObjective } from "../../engine/session-types.js";
-import { InputError, LoraBoundaryError, UsageError } from "../../errors.js";
+import { LoraBoundaryError, UsageError } from "../../errors.js";
 import { renderPlan, type PlanView } from "../../report/plan.js";
 import { renderShownSample } from "../../report/shown-sample.js";
 import { renderCalibration } from "../../report/terminal.js";
 import { printable } from "../../report/text.js";
 import type { CalibrationResult } from "../../result.js";
+import { FAMILIES, type Family } from "../../lora/candidate.js";
 import { CONTROL_SCALES } from "../../search/families.js";
+import type { Strategy } from "../../search/race.js";
 import { requireOutput, tellOutcome } from "../calibration-outcome.js";
 import type { CommandContext } from "../context.js";
+import { downloading } from "../downloading.js";
 import { examples } from "../help.js";
 import { deliver, jsonOption, requireJsonTarget, type JsonRequest } from "../json-output.js";
 import { journalRequest } from "../journal-file.js";
 import { addMachineOptions, deviceOptions, sessionOptions, type MachineFlags } from "../machine-options.js";
-import { decimal, integer } from "../numbers.js";
+import { decimal, duration, integer } from "../numbers.js";
 import { pageOption, requirePageTarget, writePage, type PageRequest } from "../page-output.js";
 import { renderPart, requireShardTargets, runMerge, shardOf, type MergeFlags } from "./calibrate-parts.js";
+import { chatTemplate, templateVariables } from "../template-flags.js";
 
 interface CalibrateFlags extends MachineFlags {
   readonly output?: string;
@@ -43,6 +46,11 @@ interface CalibrateFlags extends MachineFlags {
   readonly seed?: number;
   readonly objective: ScoreObjective;
   readonly inSample?: true;
+  readonly families: readonly Family[];
+  readonly strategy?: Strategy;
+  readonly per: "layer" | "module";
+  readonly budget?: number;
+  readonly holdout?: number;
   readonly controls?: true;
   readonly tokenWeighted?: true;
   readonly dryRun?: true;
@@ -109,6 +117,26 @@ export function configure(command: Command): void {
     .option("--margin <share>", "share of the adapter's gain that may be lost (default: 0.02)", decimal)
     .option("--confidence <level>", "of all bounds together (default: 0.95)", decimal)
     .option("--seed <n>", "of everything random (default: 0)", integer)
+    .option("--families <names>", `candidates to try, joined by commas: ${FAMILIES.join(", ")}`, familyNames, [
+      "boundary",
+    ])
+    .addOption(
+      new Option(
+        "--strategy <strategy>",
+        "exhaustive: all on all samples; race: losing candidates leave early (default: race from 16 layers)",
+      ).choices(["exhaustive", "race"]),
+    )
+    .addOption(
+      new Option("--per <unit>", "what a subset search may drop: layers, or their attention and feed-forward pairs")
+        .choices(["layer", "module"])
+        .default("layer"),
+    )
+    .option("--budget <time>", "stop after 90s, 10m or 2h with what is known then", duration)
+    .option(
+      "--holdout <share>",
+      "of the samples, for judging a subset search alone (default: two halves take turns)",
+      decimal,
+    )
     .option("--controls", `score the whole adapter at ${CONTROL_SCALES.join(", ")} as well, not only when needed`)
     .option("--token-weighted", "let samples count by their scored tokens, not all the same")
     .option("--dry-run", "print cost, memory and what the samples can show, then stop")
@@ -171,6 +199,7 @@ export async function run(args: readonly string[], flags: CalibrateFlags, contex
   await using model = await loadModel(base, {
     ...deviceOptions(flags),
     signal,
+    onDownload: downloading(context).onProgress,
     onProgress: (share) => {
       progress.update({ label: "Loading the model", done: share, total: 1, secondsLeft: null });
     },
@@ -183,7 +212,10 @@ export async function run(args: readonly string[], flags: CalibrateFlags, contex
     context.stdout(showSample(samples, flags.showSample, model, context));
     return 0;
   }
-  await using adapter = await model.loadAdapter(source, { signal });
+  await using adapter = await model.loadAdapter(source, {
+    ...{ signal, per: flags.per },
+    onDownload: downloading(context).onProgress,
+  });
   const options = searchOptions(flags);
   if (flags.dryRun === true) {
     const estimate = await plan(adapter, samples, { ...options, signal });
@@ -232,11 +264,17 @@ function judgingOf(flags: CalibrateFlags): RecordedJudging {
   return { goal, margin, confidence, seed, tokenWeighted, inSample, force };
 }
 
+/** What is no family is refused with the other options, see `checkCalibrationOptions`. */
+function familyNames(text: string): readonly Family[] {
+  return text.split(",").map((name) => name.trim()) as Family[];
+}
+
 function mergeFlags(args: readonly string[], flags: CalibrateFlags): MergeFlags {
-  if (args.length > 0 || flags.shard !== undefined || flags.resume === true) {
+  const { shard, resume, seed, strategy, budget } = flags;
+  if (args.length > 0 || [shard, resume, seed, strategy, budget].some((flag) => flag !== undefined)) {
     throw new UsageError(
       "MERGE_ALONE",
-      "Expected the files of parts alone with `--merge`, which know their base model, adapter and samples; leave out other files, --shard and --resume.",
+      "Expected the files of parts alone with `--merge`, which know their base model, adapter, samples and seed; leave out other files, --shard, --resume, --seed, --strategy and --budget.",
       { details: { option: "merge" } },
     );
   }
@@ -256,36 +294,16 @@ async function readingOptions(flags: CalibrateFlags): Promise<ReadSamplesOptions
   };
 }
 
-/** A file where there is one of that name, else the name of a template. */
-async function chatTemplate(choice: string | undefined): Promise<ReadSamplesOptions["chatTemplate"]> {
-  if (choice === undefined) return undefined;
-  try {
-    return { source: await readFile(choice, "utf8"), name: choice };
-  } catch (cause) {
-    if (!/[./\\]/.test(choice)) return choice;
-    throw new InputError("TEMPLATE_UNREADABLE", `The chat template ${choice} cannot be read; check the path.`, {
-      cause,
-    });
-  }
-}
-
-function templateVariables(text: string | undefined): Readonly<Record<string, unknown>> | undefined {
-  if (text === undefined) return undefined;
-  try {
-    return JSON.parse(text) as Readonly<Record<string, unknown>>;
-  } catch (cause) {
-    throw new UsageError(
-      "TEMPLATE_VARS",
-      `Expected a JSON object for \`--template-vars\` but received ${text}; write for example '{"enable_thinking": false}'.`,
-      { cause, details: { option: "template-vars" } },
-    );
-  }
-}
-
 function searchOptions(flags: CalibrateFlags) {
-  const { objective, controls, margin, confidence } = flags;
-  const families = controls === true ? (["boundary", "scale"] as const) : (["boundary"] as const);
-  return { objective, families, margin, confidence, ...sessionOptions(flags) };
+  const { objective, controls, margin, confidence, seed, strategy, budget, holdout } = flags;
+  const families = controls === true ? [...new Set([...flags.families, "scale" as const])] : flags.families;
+  return {
+    ...{ objective, families, margin, confidence, seed },
+    ...sessionOptions(flags),
+    ...(strategy && { strategy }),
+    ...(budget !== undefined && { budget }),
+    ...(holdout !== undefined && { holdout }),
+  };
 }
 
 function planView({ memory, ...estimate }: CalibrationPlan): PlanView {
@@ -303,7 +321,9 @@ function planView({ memory, ...estimate }: CalibrationPlan): PlanView {
 const STAGES: Readonly<Record<CalibrationProgress["stage"], string>> = {
   hash: "Hashing the model",
   plan: "Measuring the speed",
-  boundary: "Scoring boundaries",
+  boundary: "Scoring candidates",
+  refine: "Looking closer at the best",
+  subset: "Searching subsets",
   controls: "Scoring the control",
 };
 

@@ -1,9 +1,11 @@
 import type { Command } from "commander";
+import { localPathOf } from "../../hub/local-path.js";
 import { compareFiles } from "../../lora/compare-files.js";
 import { describeFile } from "../../lora/describe.js";
 import { renderComparison } from "../../report/compare-files.js";
 import { renderDescription } from "../../report/describe-file.js";
 import type { CommandContext } from "../context.js";
+import { downloading } from "../downloading.js";
 import { examples } from "../help.js";
 import { deliver, jsonOption, requireJsonTarget } from "../json-output.js";
 
@@ -39,12 +41,17 @@ export async function run([path = "", other]: readonly string[], flags: InspectF
   };
   await requireJsonTarget(json);
   if (other !== undefined) {
-    const difference = await compareFiles(path, other, { signal: context.signal });
+    const first = await localPathOf(path, downloading(context));
+    const second = await localPathOf(other, downloading(context));
+    context.progress.done();
+    const difference = await compareFiles(first, second, { signal: context.signal });
     const comparison = { schema: "lora-boundary/compare@1", ...difference };
     await deliver(comparison, () => renderComparison(difference, context.style), json, context);
     return 0;
   }
-  const file = await describeFile(path);
+  const local = await localPathOf(path, downloading(context));
+  context.progress.done();
+  const file = await describeFile(local);
   const result = { schema: "lora-boundary/inspect@1", file };
   await deliver(result, () => renderDescription(file, context.style), json, context);
   return 0;

@@ -2,13 +2,18 @@ import { resolve } from "node:path";
 import type { Command } from "commander";
 import { UsageError } from "../../errors.js";
 import { requireTarget } from "../../gguf/target-file.js";
+import { localPathOf } from "../../hub/local-path.js";
 import { readAdapter } from "../../lora/adapter-file.js";
 import { parseKeep } from "../../lora/keep.js";
 import { readLayerPresets } from "../../lora/layer-presets.js";
 import { writeAdapter } from "../../lora/trim.js";
+import { readModel } from "../../lora/model-file.js";
+import { adapterPathOf } from "../../peft/adapter-path.js";
+import { requirePeft, writePeft } from "../../peft/from-gguf.js";
 import { printable } from "../../report/text.js";
 import { renderTrim } from "../../report/trim.js";
 import type { CommandContext } from "../context.js";
+import { downloading } from "../downloading.js";
 import { examples } from "../help.js";
 import { integer } from "../numbers.js";
 import { deliver, jsonOption, requireJsonTarget } from "../json-output.js";
@@ -17,6 +22,8 @@ interface TrimFlags {
   readonly keep?: string;
   readonly presets?: string;
   readonly padRank?: number;
+  readonly base?: string;
+  readonly peft?: string;
   readonly output?: string;
   readonly force?: true;
   readonly json?: string;
@@ -37,7 +44,7 @@ export function configure(command: Command): void {
         "base model nor the addon; the file is read again and compared before it gets its name.",
     )
     .usage("<adapter> --keep <layers> -o <file> [options]")
-    .argument("<adapter>", "GGUF LoRA adapter to read")
+    .argument("<adapter>", "GGUF LoRA adapter to read, or a PEFT folder with --base")
     .option(
       "--keep <layers>",
       "layers, counted from 0, or strengths: 0-17, 0-3,5,7-9, all, upto:18, from:5, window:5-27, without:2,7*1.45, " +
@@ -50,19 +57,31 @@ export function configure(command: Command): void {
       integer,
     )
     .option("-o, --output <file>", "adapter to write")
+    .option("--peft <folder>", "write it as a PEFT folder too; Llama, Mistral, SmolLM and Granite need --base for it")
+    .option("--base <file>", "base model, where <adapter> is a PEFT folder or --peft needs it; only its header is read")
     .option("--force", "write over existing files, but never over the adapter that is read")
     .addOption(jsonOption())
     .addHelpText("after", EXAMPLES);
 }
 
-export async function run([source = ""]: readonly string[], flags: TrimFlags, context: CommandContext) {
+export async function run([given = ""]: readonly string[], flags: TrimFlags, context: CommandContext) {
   const { force = false } = flags;
   const { keep, output } = requireFlags(flags);
+  const { signal } = context;
+  const base = flags.base === undefined ? undefined : await localPathOf(flags.base, downloading(context));
+  const model = base === undefined ? undefined : await readModel(base);
+  const { onProgress: onDownload } = downloading(context);
+  const source =
+    model === undefined
+      ? await localPathOf(given, downloading(context))
+      : await adapterPathOf(given, model, { signal, onDownload });
+  context.progress.done();
   const json = { target: flags.json, inputs: [source, output], force };
   const adapter = await readAdapter(source);
   const presets = flags.presets === undefined ? undefined : await readLayerPresets(flags.presets);
   const selection = parseKeep(keep, adapter, presets);
   await requireTarget(output, [source], { force });
+  if (flags.peft !== undefined) await requirePeft(adapter, flags.peft, { model, force });
   await requireJsonTarget(json);
 
   const written = await writeAdapter(source, selection, output, {
@@ -70,12 +89,20 @@ export async function run([source = ""]: readonly string[], flags: TrimFlags, co
     ...(flags.padRank !== undefined && { padRank: flags.padRank }),
   });
   for (const notice of written.notices) context.stderr(`Notice: ${printable(notice)}`);
+  const peft =
+    flags.peft === undefined ? null : await writePeft(output, flags.peft, { model, force, signal: context.signal });
   const kept = new Set((await readAdapter(output)).pairs.map(({ name }) => name));
   const droppedOutside = adapter.pairs
     .filter(({ place, name }) => place !== "layer" && !kept.has(name))
     .map(({ name }) => name);
-  const view = { written, sourceParameters: adapter.parameters, droppedOutside };
-  const result = { schema: "lora-boundary/trim@1", ...written, sourceParameters: adapter.parameters, droppedOutside };
+  const view = { written, peft, sourceParameters: adapter.parameters, droppedOutside };
+  const result = {
+    schema: "lora-boundary/trim@1",
+    ...written,
+    peft,
+    sourceParameters: adapter.parameters,
+    droppedOutside,
+  };
   await deliver(result, () => renderTrim(view, context.style), json, context);
   return 0;
 }

@@ -1,0 +1,107 @@
+import { parseArgs } from "node:util";
+import { loadModel, parseCandidate, readPrompts } from "../dist/index.js";
+import { readAdapter } from "../dist/lora/adapter-file.js";
+import { partOfTensor } from "../dist/engine/adapter.js";
+import { loadAddon } from "../dist/native/binding.js";
+import { median, timed } from "./support/timing.mjs";
+import { TRIO_OPTIONS } from "./support/trio.mjs";
+
+/**
+ * Generation: 16 prompts batched against one at a time, prompts included; and decoding of single tokens with layer strengths at
+ * all ones against llama.cpp's own whole adapter, and with half the layers against all of them. In turn, medians of the rounds.
+ * Options: --model, --adapter, --samples (default: SmolLM2-135M in ../shared, else the demo), --rounds N (default 5),
+ * --tokens N (tokens decoded per round, default 32), --threads N (default 2).
+ */
+export async function run({ json, args }) {
+  const { values } = parseArgs({
+    args,
+    options: {
+      ...TRIO_OPTIONS,
+      rounds: { type: "string", default: "5" },
+      tokens: { type: "string", default: "32" },
+      threads: { type: "string", default: "2" },
+    },
+  });
+  const say = json ? () => undefined : (line) => console.log(line);
+  const [rounds, tokens, threads] = [Number(values.rounds), Number(values.tokens), Number(values.threads)];
+  const batch = await batching(values, { rounds, threads });
+  say(`16 prompts batched: ${batch.batched.toFixed(1)} tokens/s, one at a time ${batch.alone.toFixed(1)} tokens/s`);
+  const decode = await decoding(values, { rounds, tokens, threads });
+  for (const [name, speed] of Object.entries(decode.tokensPerSecond))
+    say(`decode, ${name}: ${speed.toFixed(1)} tokens/s`);
+  const { layeredRatio, cutRatio } = decode;
+  say(
+    `batched ${batch.ratio.toFixed(2)} times (must be at least 3), layered ${layeredRatio.toFixed(3)} of the whole adapter (must be at least 0.98), ` +
+      `half the layers ${cutRatio.toFixed(3)} of the full adapter (must be at least 1)`,
+  );
+  return { batchRatio: batch.ratio, layeredRatio, cutRatio, ...decode.tokensPerSecond };
+}
+
+async function batching({ model: path, adapter: adapterPath, samples }, { rounds, threads }) {
+  const model = await loadModel(path);
+  const adapter = await model.loadAdapter(adapterPath);
+  const prompts = (await readPrompts(samples, model)).slice(0, 16).map(({ tokens }) => tokens);
+  const full = parseCandidate("full", model.layers);
+  const options = { threads, maxTokens: 48, stop: ["\n"], drafts: false };
+  const generators = [16, 1].map((sequences) => adapter.openGenerator(prompts, { ...options, sequences }));
+  const speeds = [[], []];
+  for (let round = 0; round < rounds; round++) {
+    for (const [index, generator] of generators.entries()) {
+      const { value, seconds } = await timed(() => generator.generate([full]));
+      speeds[index].push(value[0].reduce((sum, answer) => sum + answer.tokens.length, 0) / seconds);
+    }
+  }
+  await model.dispose();
+  const ratio = median(speeds[0].map((speed, round) => speed / speeds[1][round]));
+  return { ratio, batched: median(speeds[0]), alone: median(speeds[1]) };
+}
+
+/** Below the public interface, which has no whole adapter: the same steps for all, token by token in one sequence. */
+async function decoding({ model: path, adapter: adapterPath }, { rounds, tokens, threads }) {
+  const addon = await loadAddon();
+  const control = new addon.JobControl();
+  const model = await addon.loadModel({ path, gpuLayers: 0, devices: [], control });
+  const { layers } = model.facts();
+  const file = await readAdapter(adapterPath);
+  const layered = await addon.loadAdapter({
+    ...{ model, path: adapterPath, partOfTensor: partOfTensor(file, layers), rankMultiple: 16, control },
+  });
+  const whole = await addon.loadWholeAdapter({ model, path: adapterPath });
+  const shape = { contextTokens: tokens + 16, maxSequences: 1, batchTokens: 16, maxRows: 1, threads };
+  const generator = await addon.createGenerator({ model, ...shape });
+  const half = new Float32Array(layers + 2).fill(1).fill(0, 1 + Math.ceil(layers / 2));
+  const ways = {
+    whole: { adapter: whole, strengths: Float32Array.of(1) },
+    layered: { adapter: layered, strengths: new Float32Array(layers + 2).fill(1) },
+    half: { adapter: layered, strengths: half },
+    base: { adapter: null, strengths: new Float32Array() },
+  };
+  const step = (...ids) =>
+    generator.step({
+      ...{ slots: Int32Array.of(0), offsets: Int32Array.of(0, ids.length), tokens: Int32Array.from(ids) },
+      ...{ drafts: Int32Array.of(0), control },
+    });
+  const seconds = Object.fromEntries(Object.keys(ways).map((name) => [name, []]));
+  // Medians of single tokens: what else runs on the machine disturbs some of them.
+  for (let round = 0; round < rounds; round++) {
+    for (const [name, way] of Object.entries(ways)) {
+      generator.setStrengths(way);
+      let { tokens: chosen } = await step(1, 2, 3, 4, 5, 6, 7, 8);
+      await step(chosen[0]);
+      const times = [];
+      for (let count = 0; count < tokens; count++) {
+        const result = await step(chosen[0]);
+        chosen = result.tokens;
+        times.push(result.seconds);
+      }
+      seconds[name].push(median(times));
+    }
+  }
+  for (const owned of [generator, layered, whole, model]) owned.dispose();
+  const ratio = (first, second) => median(seconds[first].map((time, round) => time / seconds[second][round]));
+  return {
+    layeredRatio: ratio("whole", "layered"),
+    cutRatio: ratio("layered", "half"),
+    tokensPerSecond: Object.fromEntries(Object.entries(seconds).map(([name, times]) => [name, 1 / median(times)])),
+  };
+}

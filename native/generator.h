@@ -1,0 +1,33 @@
+#pragma once
+
+#include <napi.h>
+
+#include <memory>
+
+#include "generation.h"
+
+// JavaScript's side of a Generation. TypeScript calls one method at a time; a busy or disposed one refuses.
+class Generator : public Napi::ObjectWrap<Generator> {
+ public:
+  static Napi::Function Define(Napi::Env env);
+  // createGenerator({ model, contextTokens, maxSequences, batchTokens, maxRows, threads }): Promise<Generator>
+  static Napi::Value Create(const Napi::CallbackInfo& info);
+
+  explicit Generator(const Napi::CallbackInfo& info);
+
+ private:
+  // setStrengths({ adapter, strengths }): empties every slot.
+  Napi::Value SetStrengths(const Napi::CallbackInfo& info);
+  // start({ slot, temperature, topP, seed }): empties a slot for a sequence; temperature 0 is greedy.
+  Napi::Value StartSlot(const Napi::CallbackInfo& info);
+  // clear({ slot }): its sequence has ended.
+  Napi::Value ClearSlot(const Napi::CallbackInfo& info);
+  // step({ slots, offsets, tokens, drafts, control }):
+  // Promise<{ counts, tokens, runnersUp, margins, ended, lost, seconds }>
+  Napi::Value Step(const Napi::CallbackInfo& info);
+  Napi::Value Dispose(const Napi::CallbackInfo& info);
+
+  const std::shared_ptr<Generation>& Idle(Napi::Env env) const;
+
+  std::shared_ptr<Generation> generation_;
+};

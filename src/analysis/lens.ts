@@ -1,0 +1,63 @@
+import { scoredCount, type Sample } from "../data/sample.js";
+import type { Adapter } from "../engine/adapter.js";
+import type { LensScores } from "../engine/lens-scores.js";
+import type { ScoreSessionOptions } from "../engine/session-types.js";
+import { independentUnits, requireSpread, unitMean, type Units } from "../search/units.js";
+import type { Lens, LensLayer, Reading } from "./analysis.js";
+import { effectCandidates } from "./layer-effects.js";
+
+/** Share of the whole fall of the NLL that is made at the knee. */
+export const KNEE_SHARE = 0.9;
+
+/**
+ * The paper's manual way: how well every layer's output, read through the model's own output norm and head, tells the
+ * true tokens, with the full adapter and without. A picture and a hint; the search is what proves.
+ *
+ * @returns null where the architecture has no border between its last layer and the output norm
+ * @throws InputError TOO_FEW_SAMPLES; MemoryError, BackendError, CancelledError
+ */
+export async function lens(
+  adapter: Adapter,
+  samples: readonly Sample[],
+  options: ScoreSessionOptions & { readonly signal?: AbortSignal } = {},
+): Promise<Lens | null> {
+  const units = independentUnits(
+    samples.map(({ group }) => group),
+    Int32Array.from(samples, scoredCount),
+    false,
+  );
+  requireSpread(units);
+  const [fullAdapter, baseModel] = effectCandidates(adapter.model.layers, []);
+  if (fullAdapter === undefined || baseModel === undefined) return null;
+  await using session = adapter.openSession(samples, options);
+  const full = await session.lens(fullAdapter, options);
+  const base = full && (await session.lens(baseModel, options));
+  if (full === null || base === null) return null;
+  const layers = layersOf(full, units);
+  return { base: layersOf(base, units), full: layers, knee: kneeOf(layers) };
+}
+
+function layersOf({ layers, nll, probability, logRank }: LensScores, units: Units): readonly LensLayer[] {
+  const reading = (columns: readonly Float64Array[], index: number): Reading => {
+    const { mean, se } = unitMean(columns[index] ?? new Float64Array(), units);
+    return { mean, se };
+  };
+  return layers.map((layer, index) => {
+    const rank = reading(logRank, index);
+    return {
+      layer,
+      nll: reading(nll, index),
+      probability: reading(probability, index),
+      rank: { mean: Math.exp(rank.mean), se: rank.se },
+    };
+  });
+}
+
+/** The lowest layer at and above which {@link KNEE_SHARE} of the fall from the first layer to the last is made. */
+export function kneeOf(layers: readonly Pick<LensLayer, "layer" | "nll">[]): number | null {
+  const [first, last] = [layers[0], layers.at(-1)];
+  if (first === undefined || last === undefined || !(last.nll.mean < first.nll.mean)) return null;
+  const level = first.nll.mean - KNEE_SHARE * (first.nll.mean - last.nll.mean);
+  const above = layers.findLastIndex(({ nll }) => nll.mean > level);
+  return layers[above + 1]?.layer ?? null;
+}

@@ -1,0 +1,145 @@
+import { Option, type Command } from "commander";
+import type { Analysis } from "../../analysis/analysis.js";
+import { layerEffects } from "../../analysis/layer-effects.js";
+import { lens } from "../../analysis/lens.js";
+import { readSamples } from "../../data/read-samples.js";
+import { GPU_CHOICES, type Gpu } from "../../engine/devices.js";
+import { loadModel } from "../../engine/model.js";
+import { UsageError } from "../../errors.js";
+import { readAdapter, type AdapterFile } from "../../lora/adapter-file.js";
+import { layerNorms } from "../../lora/layer-norms.js";
+import { packageVersion } from "../../package-version.js";
+import { renderAnalysis } from "../../report/analysis.js";
+import { printable } from "../../report/text.js";
+import type { CommandContext } from "../context.js";
+import { examples } from "../help.js";
+import { deliver, jsonOption, requireJsonTarget } from "../json-output.js";
+import { decimal, integer } from "../numbers.js";
+
+interface AnalyzeFlags {
+  readonly json?: string;
+  readonly force?: true;
+  readonly confidence: number;
+  readonly seed: number;
+  readonly limit?: number;
+  readonly gpu: Gpu;
+  readonly threads?: number;
+  readonly batchTokens: number;
+}
+
+const EXAMPLES = examples(
+  ["analyze adapter.gguf", "How much may each layer change, at once and without data"],
+  ["analyze base.gguf adapter.gguf samples.jsonl --limit 32", "What does each layer do, with error bars"],
+);
+
+export function configure(command: Command): void {
+  command
+    .description(
+      "Look at an adapter layer by layer. Without samples: the norm of what each layer writes, a guess. With base model " +
+        "and samples: what leaving each layer out costs, what it gains alone, and what its output says already.",
+    )
+    .usage("[<base>] <adapter> [<samples>] [options]")
+    .argument("<files...>", "the adapter alone, or base model, adapter and samples")
+    .addOption(jsonOption())
+    .option("--force", "let --json write over an existing file")
+    .option("--confidence <level>", "of all bounds together", decimal, 0.95)
+    .option("--seed <n>", "of everything random", integer, 0)
+    .option("--limit <n>", "use n samples, picked at random by --seed", integer)
+    .optionsGroup("Machine:")
+    .addOption(new Option("--gpu <backend>", "where to compute").choices(GPU_CHOICES).default("none"))
+    .option("--threads <n>", "processor threads", integer)
+    .option("--batch-tokens <n>", "tokens computed at once", integer, 512)
+    .addHelpText("after", EXAMPLES);
+}
+
+export async function run(files: readonly string[], flags: AnalyzeFlags, context: CommandContext): Promise<number> {
+  const json = { target: flags.json, inputs: files, force: flags.force ?? false };
+  requireConfidence(flags.confidence);
+  await requireJsonTarget(json);
+  const [first = "", second, third, ...more] = files;
+  if (more.length > 0 || (second !== undefined && third === undefined)) {
+    throw new UsageError(
+      "ANALYZE_FILES",
+      `Expected the adapter alone, or base model, adapter and samples, but received ${files.length} files.`,
+      { details: { received: files.length } },
+    );
+  }
+  const analysis =
+    second === undefined || third === undefined
+      ? await withoutData(await readAdapter(first), context)
+      : await withData(first, second, third, flags, context);
+  context.progress.done();
+  await deliver(analysis, () => renderAnalysis(analysis, context.style), json, context);
+  return 0;
+}
+
+function requireConfidence(confidence: number): void {
+  if (confidence > 0 && confidence < 1) return;
+  throw new UsageError(
+    "CONFIDENCE_RANGE",
+    `Expected a number between 0 and 1 for \`confidence\` but received ${confidence}.`,
+    { details: { option: "confidence", received: confidence } },
+  );
+}
+
+async function withoutData(adapter: AdapterFile, { argv, signal }: CommandContext): Promise<Analysis> {
+  const { path, layers, rank, alpha } = adapter;
+  const norms = await layerNorms(adapter, { signal });
+  const skipped = norms.flatMap((norm) => norm.skipped);
+  return {
+    schema: "lora-boundary/analysis@1",
+    version: packageVersion,
+    createdAt: new Date().toISOString(),
+    command: ["lora-boundary", ...argv],
+    adapter: { path, layers, rank, alpha },
+    model: null,
+    data: null,
+    norms,
+    effects: null,
+    lens: null,
+    notices:
+      skipped.length === 0 ? [] : [`The norms lack ${skipped.length} pairs of types that are not read: ${skipped[0]}.`],
+  };
+}
+
+async function withData(
+  base: string,
+  source: string,
+  path: string,
+  { confidence, seed, limit, gpu, threads, batchTokens }: AnalyzeFlags,
+  context: CommandContext,
+): Promise<Analysis> {
+  const { signal, progress } = context;
+  await using model = await loadModel(base, {
+    gpu,
+    signal,
+    onProgress: (share) => {
+      progress.update({ label: "Loading the model", done: share, total: 1, secondsLeft: null });
+    },
+  });
+  const samples = await readSamples(path, model, { limit, seed, signal });
+  for (const notice of samples.notices) context.stderr(`Notice: ${printable(notice)}`);
+  await using adapter = await model.loadAdapter(source, { signal });
+  const analysis = await withoutData(adapter.file, context);
+  const start = performance.now();
+  const effects = await layerEffects(adapter, samples.samples, {
+    ...{ confidence, seed, threads, batchTokens, signal },
+    onProgress: ({ done, total }) => {
+      const elapsed = (performance.now() - start) / 1000;
+      const secondsLeft = done > 0 ? (elapsed * (total - done)) / done : null;
+      progress.update({ label: "Leaving layers out", done, total, secondsLeft });
+    },
+  });
+  progress.update({ label: "Reading every layer", done: 0, total: 1, secondsLeft: null });
+  const read = await lens(adapter, samples.samples, { threads, batchTokens, signal });
+  const noLens = `The lens is not there for this model: between its last layer (${model.file.architecture}) and the output norm there is no border to write a state at.`;
+  const { layers, quantization } = model.file;
+  return {
+    ...analysis,
+    model: { path: model.file.path, layers, quantization },
+    data: { path: samples.path, sha256: samples.sha256, seed: samples.seed },
+    effects,
+    lens: read,
+    notices: [...analysis.notices, ...samples.notices, ...(read === null ? [noLens] : [])],
+  };
+}

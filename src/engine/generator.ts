@@ -1,0 +1,243 @@
+import { TokenTable } from "../data/token-table.js";
+import { CancelledError, InputError, UsageError } from "../errors.js";
+import { checkGeneratorOptions, type CheckedGeneratorOptions } from "../generation/check-options.js";
+import { DraftLength } from "../generation/draft-length.js";
+import { DraftPool } from "../generation/draft-pool.js";
+import type { Answer, GenerateOptions, GenerationFacts, GeneratorOptions, Prompt } from "../generation/types.js";
+import type { NamedScales } from "../lora/candidate.js";
+import type { NativeAdapter, NativeAddon, NativeGenerator, NativeModel } from "../native/types.js";
+import { defaultThreads } from "./backend.js";
+import { strengthsOf } from "./candidate-strengths.js";
+import { Owned } from "./lifetime.js";
+import type { Model } from "./model.js";
+import type { SessionSource } from "./score-session.js";
+import { planStep, type SlotShare } from "./step-plan.js";
+import { StepRunner, type SlotOutcome } from "./step-runner.js";
+import { WritingAnswer } from "./writing-answer.js";
+
+/** More guesses at once are seldom right to the end; where a wrong one is found, fewer follow (`DraftLength`). */
+const MOST_DRAFTS = 16;
+const FIRST_DRAFTS = 8;
+/** Logits of a step take this many rows of the vocabulary at most, but for one row of each sequence. */
+const MOST_ROWS = 256;
+
+interface PreparedPrompt {
+  readonly tokens: Int32Array;
+  /** Tokens of its answer at most. */
+  readonly most: number;
+  readonly seed: number;
+  readonly pool: DraftPool;
+}
+
+/**
+ * Lets candidates write answers to one set of prompts. Sequences join and leave a running batch; a change of strengths empties
+ * the memory, so nothing that one candidate computed is read by another. Made by `Adapter.openGenerator`.
+ */
+export class Generator extends Owned {
+  readonly threads: number;
+  protected readonly label = "generator";
+  readonly #source: SessionSource;
+  readonly #options: CheckedGeneratorOptions;
+  readonly #prompts: readonly PreparedPrompt[];
+  readonly #table: TokenTable;
+  readonly #runner: StepRunner;
+  readonly #limits: { readonly batchTokens: number; readonly maxRows: number };
+  readonly #notices: string[] = [];
+  #drafting: boolean;
+  #facts = { steps: 0, tokensComputed: 0, tokensWritten: 0, draftsProposed: 0, draftsAccepted: 0, seconds: 0 };
+
+  /** @internal */
+  constructor(
+    owner: Owned & SessionSource & { readonly model: Model },
+    handles: { readonly addon: NativeAddon; readonly model: NativeModel; readonly adapter: NativeAdapter },
+    prompts: readonly Prompt[],
+    options: GeneratorOptions,
+  ) {
+    const checked = checkGeneratorOptions(options);
+    const prepared = preparePrompts(prompts, owner.model, checked);
+    super(owner);
+    this.threads = checked.threads ?? defaultThreads();
+    this.#source = owner;
+    this.#options = checked;
+    this.#prompts = prepared;
+    this.#table = new TokenTable(owner.model);
+    // A recurrent state cannot be taken back, so drafts cannot be either.
+    const { isRecurrent, isHybrid } = owner.model.facts;
+    this.#drafting = checked.drafts && checked.temperature === 0 && !isRecurrent && !isHybrid;
+    const maxSequences = Math.min(checked.sequences, prepared.length);
+    const longest = prepared.map(({ tokens, most }) => tokens.length + most).sort((a, b) => b - a);
+    const cells = longest.slice(0, maxSequences).reduce((sum, length) => sum + length, 0) + maxSequences * MOST_DRAFTS;
+    const batchTokens = Math.min(Math.max(checked.batchTokens, maxSequences), cells);
+    this.#limits = { batchTokens, maxRows: Math.min(batchTokens, Math.max(MOST_ROWS, maxSequences)) };
+    this.#runner = new StepRunner(handles, {
+      ...this.#limits,
+      maxSequences,
+      contextTokens: cells,
+      threads: this.threads,
+    });
+  }
+
+  get facts(): GenerationFacts {
+    return { ...this.#facts, notices: [...this.#notices] };
+  }
+
+  /** Tokens of each prompt. */
+  get promptTokens(): readonly number[] {
+    return this.#prompts.map(({ tokens }) => tokens.length);
+  }
+
+  /**
+   * One candidate after another answers all prompts.
+   *
+   * @returns per candidate, in their order, an answer per prompt
+   * @throws UsageError CANDIDATE_LENGTH, CANDIDATE_SCALE; MemoryError; BackendError; CancelledError
+   */
+  generate(candidates: readonly NamedScales[], options: GenerateOptions = {}): Promise<readonly (readonly Answer[])[]> {
+    return this.enqueue(async () => {
+      const start = performance.now();
+      try {
+        const answers: (readonly Answer[])[] = [];
+        for (const candidate of candidates) answers.push(await this.#write(candidate, options));
+        return answers;
+      } finally {
+        this.#facts.seconds += (performance.now() - start) / 1000;
+      }
+    });
+  }
+
+  protected override release(): void {
+    this.#runner.close();
+  }
+
+  async #write(candidate: NamedScales, { signal, onToken, onAnswer }: GenerateOptions): Promise<readonly Answer[]> {
+    const native = await this.#runner.setStrengths(strengthsOf(candidate, this.#source), signal);
+    const answers = new Map<number, Answer>();
+    const lengths = new Map<number, DraftLength>();
+    const free = Array.from({ length: Math.min(this.#options.sequences, this.#prompts.length) }, (_, slot) => slot);
+    let waiting = 0;
+    const writing: WritingAnswer[] = [];
+    while (answers.size < this.#prompts.length) {
+      while (free.length > 0 && waiting < this.#prompts.length) {
+        writing.push(this.#join(native, waiting, free.shift() ?? 0));
+        lengths.set(waiting, new DraftLength(MOST_DRAFTS, FIRST_DRAFTS));
+        waiting += 1;
+      }
+      const shares = planStep(writing, this.#limits, (answer, most) => {
+        const length = this.#drafting ? Math.min(most, lengths.get(answer.prompt)?.length ?? 0) : 0;
+        return this.#prompt(answer.prompt).pool.propose(answer.written, length);
+      });
+      const outcomes = await this.#runner.step(shares, signal);
+      this.#facts.steps += 1;
+      for (const [index, share] of shares.entries()) {
+        const { answer } = share;
+        for (const text of this.#take(share, outcomes[index], lengths.get(answer.prompt))) {
+          onToken?.({ candidate: candidate.id, prompt: answer.prompt, text });
+        }
+        if (!answer.finished) continue;
+        const done = answer.answer();
+        answers.set(answer.prompt, done);
+        this.#prompt(answer.prompt).pool.add(done.tokens);
+        this.#facts.tokensWritten += done.tokens.length;
+        onAnswer?.(candidate.id, answer.prompt, done);
+        native.clear({ slot: answer.slot });
+        free.push(answer.slot);
+        writing.splice(writing.indexOf(answer), 1);
+      }
+    }
+    return this.#prompts.map((_, index) => answers.get(index) ?? failed());
+  }
+
+  #join(native: NativeGenerator, prompt: number, slot: number): WritingAnswer {
+    const { tokens, most, seed } = this.#prompt(prompt);
+    const { temperature, topP, stop } = this.#options;
+    native.start({ slot, temperature, topP, seed });
+    const spell = (token: number) => (this.#table.isControl(token) ? new Uint8Array() : this.#table.bytes(token));
+    return new WritingAnswer({ prompt, slot }, tokens, most, stop, spell);
+  }
+
+  /** @returns pieces of text that are certain now */
+  #take(
+    { answer, tokens, drafts }: SlotShare,
+    { choices, lost }: SlotOutcome = failed(),
+    length: DraftLength | undefined,
+  ): string[] {
+    const proposed = drafts?.length ?? 0;
+    const accepted = Math.max(0, choices.length - 1);
+    length?.note(proposed, accepted);
+    this.#facts.tokensComputed += tokens.length + proposed;
+    this.#facts.draftsProposed += proposed;
+    this.#facts.draftsAccepted += accepted;
+    answer.fed = lost ? 0 : answer.fed + tokens.length + accepted;
+    if (lost && this.#drafting) {
+      this.#drafting = false;
+      this.#notices.push("This model's memory cannot take tokens back, so answers were written without drafts.");
+    }
+    const pieces: string[] = [];
+    for (const choice of choices) {
+      // A stop string may lie before the last of the drafts.
+      if (answer.finished) break;
+      const text = answer.push(choice);
+      if (text !== "") pieces.push(text);
+    }
+    return pieces;
+  }
+
+  #prompt(index: number): PreparedPrompt {
+    return this.#prompts[index] ?? failed();
+  }
+}
+
+function failed(): never {
+  throw new CancelledError("The generator was closed.");
+}
+
+function preparePrompts(
+  prompts: readonly Prompt[],
+  model: Model,
+  { maxTokens, contextTokens, seed }: CheckedGeneratorOptions,
+): readonly PreparedPrompt[] {
+  if (prompts.length === 0) {
+    throw new UsageError("PROMPTS_EMPTY", "Expected at least one prompt for `prompts` but received none.");
+  }
+  const limit = contextTokens ?? (model.trainedContext > 0 ? model.trainedContext : Infinity);
+  const seen = new Map<string, number>();
+  return prompts.map((prompt, index) => {
+    const tokens = typeof prompt === "string" ? promptTokens(prompt, model) : prompt;
+    if (tokens.length === 0) {
+      throw new InputError(
+        "PROMPT_EMPTY",
+        `Prompt ${index + 1} has no token, and something must come before an answer.`,
+        {
+          details: { prompt: index },
+        },
+      );
+    }
+    const wrong = tokens.find((token) => token < 0 || token >= model.facts.vocabulary);
+    if (wrong !== undefined) {
+      throw new UsageError(
+        "PROMPT_TOKEN",
+        `Expected tokens from 0 to ${model.facts.vocabulary - 1} but received ${wrong} in prompt ${index + 1}.`,
+        { details: { prompt: index, token: wrong } },
+      );
+    }
+    if (tokens.length >= limit) {
+      throw new InputError(
+        "PROMPT_TOO_LONG",
+        `Prompt ${index + 1} has ${tokens.length} tokens but the context has ${limit}, and an answer needs room. Shorten the prompt${contextTokens === undefined ? "" : ", or give a larger `contextTokens`"}.`,
+        { details: { prompt: index, tokens: tokens.length, limit } },
+      );
+    }
+    const key = tokens.join();
+    const earlier = seen.get(key) ?? 0;
+    seen.set(key, earlier + 1);
+    const most = Math.min(maxTokens, limit - tokens.length);
+    return { tokens, most, seed: (seed + earlier) % 2 ** 31, pool: new DraftPool(tokens) };
+  });
+}
+
+/** As samples are tokenised: control tokens in a text are text, and a BOS comes first where the model asks for one. */
+function promptTokens(prompt: string, model: Model): Int32Array {
+  const tokens = model.tokenize(prompt);
+  if (!model.addBos || model.bos === null || tokens[0] === model.bos) return tokens;
+  return Int32Array.from([model.bos, ...tokens]);
+}

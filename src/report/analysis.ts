@@ -1,0 +1,142 @@
+import type { Analysis, LensLayer } from "../analysis/analysis.js";
+import type { Interval } from "../result.js";
+import { percent, plural, signedNats } from "./numbers.js";
+import { textTable, type TextColumn } from "./table.js";
+import { printable, styleOf, wrapped, type RenderOptions, type Style } from "./text.js";
+
+const BAR = 12;
+
+/** Layer by layer: norms as a guess, and where there are samples what each layer does. Pure; no final line break. */
+export function renderAnalysis(analysis: Analysis, options: RenderOptions): string {
+  const style = styleOf(options);
+  return [
+    textTable(columnsOf(analysis, style), style),
+    wrapped(normsSentence(analysis), style.width),
+    effectsSentences(analysis).flatMap((text) => wrapped(text, style.width)),
+    lensLines(analysis, style),
+    analysis.notices.flatMap((notice) => wrapped(`Notice: ${notice}`, style.width)),
+  ]
+    .filter((lines) => lines.length > 0)
+    .map((lines) => lines.join("\n"))
+    .join("\n\n");
+}
+
+function columnsOf({ norms, effects }: Analysis, style: Style): readonly TextColumn[] {
+  const most = Math.max(0, ...norms.map(({ norm }) => norm));
+  const cells = (of: (norm: Analysis["norms"][number]) => string): readonly string[] => norms.map(of);
+  const effectOf = (layer: number) => effects?.layers.find((it) => it.layer === layer);
+  const bounded = (interval: Interval | undefined): string => {
+    if (interval === undefined) return "-";
+    const { mean, low, high } = interval;
+    return `${signedNats(mean)} ${style.unicode ? "\u00b1" : "+-"}${((high - low) / 2).toFixed(4)}`;
+  };
+  const columns: TextColumn[] = [
+    { title: "layer", align: "right", cells: cells(({ layer }) => String(layer)), least: 5, expendable: 0 },
+    { title: "norm", align: "right", cells: cells(({ norm }) => norm.toFixed(3)), least: 6, expendable: 1 },
+    { title: "", align: "left", cells: cells(({ norm }) => bar(norm / (most || 1), style)), least: BAR, expendable: 5 },
+    {
+      title: "attention",
+      align: "right",
+      cells: cells(({ attention }) => attention.toFixed(3)),
+      least: 9,
+      expendable: 4,
+    },
+    {
+      title: "MLP",
+      align: "right",
+      cells: cells(({ feedForward }) => feedForward.toFixed(3)),
+      least: 5,
+      expendable: 4,
+    },
+  ];
+  if (effects === null) return columns;
+  return [
+    ...columns,
+    {
+      title: "left out costs",
+      align: "right",
+      cells: cells(({ layer }) => bounded(effectOf(layer)?.leftOut)),
+      least: 15,
+      expendable: 0,
+    },
+    {
+      title: "alone gains",
+      align: "right",
+      cells: cells(({ layer }) => bounded(effectOf(layer)?.alone)),
+      least: 15,
+      expendable: 3,
+    },
+  ];
+}
+
+function bar(share: number, { unicode }: Style): string {
+  return (unicode ? "\u2588" : "#").repeat(Math.round(share * BAR));
+}
+
+function normsSentence({ effects }: Analysis): string {
+  const guess =
+    "Norms are a guess: how much a layer's LoRA may change (Frobenius norm of alpha / r B A), not whether that helps.";
+  return effects === null ? `${guess} What it does, samples tell: analyze BASE ADAPTER SAMPLES.` : guess;
+}
+
+function effectsSentences({ effects }: Analysis): readonly string[] {
+  if (effects === null) return [];
+  const { layers, gain, samples, groups, confidence, criticalValue, passes } = effects;
+  const earning = layers.filter(({ leftOut }) => leftOut.low > 0);
+  const harming = layers.filter(({ leftOut }) => leftOut.high < 0);
+  const inGroups = groups < samples ? ` in ${plural(groups, "group")}` : "";
+  return [
+    `In nats per token on ${plural(samples, "sample")}${inGroups}; the adapter brings ${gain.mean.toFixed(4)}. All bounds hold together at ${percent(confidence)} % confidence (${criticalValue.toFixed(2)} standard errors). ${passes.toFixed(1)} passes over the samples.`,
+    `Proven to earn something where they are: ${listed(earning)}. Proven to harm: ${listed(harming)}. Layers that cost little one by one may cost much together: calibrate tells.`,
+  ];
+}
+
+function listed(layers: readonly { readonly layer: number }[]): string {
+  return layers.length === 0 ? "none" : printable(layers.map(({ layer }) => layer).join(", "));
+}
+
+/** Layer by layer what the output norm and head read off it, base model and full adapter. */
+function lensLines({ lens }: Analysis, style: Style): string[] {
+  if (lens === null) return [];
+  const { base, full, knee } = lens;
+  const plusMinus = style.unicode ? "\u00b1" : "+-";
+  const column = (title: string, cells: readonly string[], least: number, expendable: number): TextColumn => ({
+    ...{ title, align: "right", cells, least, expendable },
+  });
+  const read = (layers: readonly LensLayer[]) =>
+    layers.map(({ nll }) => `${nll.mean.toFixed(3)} ${plusMinus}${nll.se.toFixed(3)}`);
+  const columns = [
+    column(
+      "layer",
+      full.map(({ layer }) => String(layer)),
+      5,
+      0,
+    ),
+    column("NLL, base", read(base), 13, 3),
+    column("NLL, adapter", read(full), 13, 0),
+    column(
+      "probability",
+      full.map(({ probability }) => `${percent(probability.mean)} %`),
+      11,
+      1,
+    ),
+    column(
+      "rank",
+      full.map(({ rank }) => rank.mean.toFixed(1)),
+      6,
+      2,
+    ),
+  ];
+  const hint =
+    knee === null
+      ? ""
+      : ` From layer ${knee} on nine tenths of the adapter's fall are made: a hint where its answers are ready, no proof.`;
+  return [
+    ...textTable(columns, style),
+    "",
+    ...wrapped(
+      `The lens: each layer's output through the model's own output norm and head, for the true token (${plusMinus} standard error; rank: geometric mean).${hint}`,
+      style.width,
+    ),
+  ];
+}

@@ -1,0 +1,168 @@
+import type { Candidate } from "../lora/candidate.js";
+import { boostsToTry, fittedBoost, roundedBoost } from "./boost.js";
+import { candidateOf, scalesWithout } from "./layer-scales.js";
+import type { Unit } from "./scorer.js";
+
+/** Some units out, one strength for all that is left. */
+export interface SubsetState {
+  /** In the order in which they went. */
+  readonly out: readonly Unit[];
+  readonly boost: number;
+}
+
+/** One round of greedy elimination: what went, cheapest first, and the strength of what was left. */
+export interface EliminationRound {
+  readonly removed: readonly Unit[];
+  readonly boost: number;
+}
+
+export interface EliminationOptions {
+  /** What may go, neighbours side by side. */
+  readonly units: readonly Unit[];
+  readonly layers: number;
+  /** Batches to rank and fit on, by index. Rounds take turns through them, so that all of them have a say. */
+  readonly batches: readonly number[];
+  readonly samplesOf: (batch: number) => number;
+  /** Samples of the first look of a round, at least. */
+  readonly firstLook: number;
+  /** Samples of a whole round, at least. */
+  readonly wholeRound: number;
+  /** Units to drop in one round. */
+  readonly step: number;
+  /** Mean score of each candidate over the samples of these batches. */
+  readonly means: (candidates: readonly Candidate[], batches: readonly number[]) => Promise<readonly Measured[]>;
+}
+
+/** A mean and the samples behind it. */
+export interface Measured {
+  readonly mean: number;
+  readonly samples: number;
+}
+
+/** Of the units of a round, this share is looked at twice. */
+const KEPT_FOR_SECOND_LOOK = 0.4;
+/** Of the units left, this share is tried at all from the second round on, cheapest in their last measurement first. */
+const TRIED_AGAIN = 0.6;
+
+/**
+ * Greedy backward elimination (Guyon & Elisseeff 2003, 4.2) in the boosted state: in each round every unit left is knocked
+ * out of what is left by now, a first look drops the costlier ones, a second look at the rest orders them, and the
+ * cheapest few go, no two neighbours. Then one strength is fitted for all that is left. Units that were costly in the round
+ * before are passed over, since costs grow as others go (lazy greedy: Minoux 1978).
+ */
+export async function eliminate(options: EliminationOptions): Promise<readonly EliminationRound[]> {
+  const { units, layers, step, means } = options;
+  const turns = new BatchTurns(options.batches, options.samplesOf);
+  const rounds: EliminationRound[] = [];
+  const costs = new Map<Unit, number>();
+  let left = [...units];
+  let state: SubsetState = { out: [], boost: 1 };
+  while (left.length > step) {
+    const wanted = Math.min(step, left.length - 1);
+    let tried = byCost(left, costs).slice(
+      0,
+      Math.max(3 * wanted, Math.ceil(left.length * (costs.size === 0 ? 1 : TRIED_AGAIN))),
+    );
+    const totals = new Map<Unit, Measured>();
+    const look = async (batches: readonly number[]) => {
+      const measured = await means(
+        tried.map((unit) => knockOut(layers, state, unit)),
+        batches,
+      );
+      for (const [index, unit] of tried.entries()) totals.set(unit, pooled(totals.get(unit), measured[index]));
+    };
+    const { first, second } = turns.next(options.firstLook, options.wholeRound);
+    await look(first);
+    tried = byMean(tried, totals).slice(0, Math.max(2 * wanted + 1, Math.ceil(tried.length * KEPT_FOR_SECOND_LOOK)));
+    if (second.length > 0) await look(second);
+    const best = totals.get(byMean(tried, totals)[0] ?? tried[0] ?? left[0] ?? { layer: 0, part: null })?.mean ?? 0;
+    for (const [unit, { mean }] of totals) costs.set(unit, mean - best);
+    const removed = withoutNeighbours(byMean(tried, totals), units, wanted);
+    left = left.filter((unit) => !removed.includes(unit));
+    state = { ...state, out: [...state.out, ...removed] };
+    const boosts = boostsToTry(state.boost);
+    const fitted = await means(
+      boosts.map((boost) => subsetCandidate(layers, { ...state, boost })),
+      [...first, ...second],
+    );
+    const at = (index: number) => fitted[index]?.mean ?? 0;
+    state = { ...state, boost: fittedBoost(boosts, [at(0), at(1), at(2)]) };
+    rounds.push({ removed, boost: state.boost });
+  }
+  return rounds;
+}
+
+/** The state with `size` units out: within a round the cheapest go first, and the strength lies between its ends. */
+export function stateAt(rounds: readonly EliminationRound[], size: number): SubsetState {
+  let state: SubsetState = { out: [], boost: 1 };
+  for (const { removed, boost } of rounds) {
+    const room = size - state.out.length;
+    if (room <= 0) break;
+    const share = Math.min(1, room / removed.length);
+    state = {
+      out: [...state.out, ...removed.slice(0, room)],
+      boost: roundedBoost(state.boost * (boost / state.boost) ** share),
+    };
+  }
+  return state;
+}
+
+export function subsetCandidate(layers: number, { out, boost }: SubsetState): Candidate {
+  return candidateOf("subset", scalesWithout(layers, out, boost));
+}
+
+function knockOut(layers: number, state: SubsetState, unit: Unit): Candidate {
+  return subsetCandidate(layers, { ...state, out: [...state.out, unit] });
+}
+
+function byMean(units: readonly Unit[], totals: ReadonlyMap<Unit, Measured>): Unit[] {
+  return [...units].sort((a, b) => (totals.get(a)?.mean ?? Infinity) - (totals.get(b)?.mean ?? Infinity));
+}
+
+/** Units that were never measured come first. */
+function byCost(units: readonly Unit[], costs: ReadonlyMap<Unit, number>): Unit[] {
+  return [...units].sort((a, b) => (costs.get(a) ?? -Infinity) - (costs.get(b) ?? -Infinity) || 0);
+}
+
+/** Neighbours do similar work: the second of two is no longer cheap once the first is gone. */
+function withoutNeighbours(ordered: readonly Unit[], all: readonly Unit[], wanted: number): Unit[] {
+  const taken: Unit[] = [];
+  for (const unit of ordered) {
+    if (taken.length === wanted) break;
+    const place = all.indexOf(unit);
+    if (taken.every((other) => Math.abs(all.indexOf(other) - place) > 1)) taken.push(unit);
+  }
+  return taken;
+}
+
+function pooled(known: Measured | undefined, added: Measured | undefined): Measured {
+  if (known === undefined || added === undefined) return added ?? known ?? { mean: Infinity, samples: 0 };
+  const samples = known.samples + added.samples;
+  return { mean: (known.mean * known.samples + added.mean * added.samples) / samples, samples };
+}
+
+/** Takes batches in turn, each round where the last one stopped. */
+class BatchTurns {
+  readonly #batches: readonly number[];
+  readonly #samplesOf: (batch: number) => number;
+  #turn = 0;
+
+  constructor(batches: readonly number[], samplesOf: (batch: number) => number) {
+    this.#batches = batches;
+    this.#samplesOf = samplesOf;
+  }
+
+  /** The next batches that hold `whole` samples together, no batch twice; those that hold the first `few` apart. */
+  next(few: number, whole: number): { readonly first: readonly number[]; readonly second: readonly number[] } {
+    const first: number[] = [];
+    const second: number[] = [];
+    let taken = 0;
+    while (taken < whole && first.length + second.length < this.#batches.length) {
+      const batch = this.#batches[this.#turn % this.#batches.length] ?? 0;
+      (taken < few ? first : second).push(batch);
+      taken += this.#samplesOf(batch);
+      this.#turn += 1;
+    }
+    return { first, second };
+  }
+}

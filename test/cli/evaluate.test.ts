@@ -1,0 +1,47 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import type { EvaluationResult } from "../../src/evaluation/result.js";
+import { DEMO, run } from "../support/cli-process.js";
+import { useFolder } from "../support/data-files.js";
+
+const folder = useFolder();
+const FILES = [DEMO.base, DEMO.adapter, DEMO.samples, "--threads", "1", "--limit", "10"];
+const evaluate = (...args: string[]) => run(["evaluate", ...args], { cwd: folder.path });
+
+describe("evaluate", () => {
+  it("by loss: base, full and a cut in pairs, as words and as JSON", async () => {
+    const { code, stdout } = await evaluate(...FILES, "--candidates", "upto:10,without:2,7", "--json", "e.json");
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/nll \(nats per token\)\ncandidate +layers +mean/);
+    expect(stdout).toMatch(/^upto:12 +12 .* - /m);
+    const result = JSON.parse(await readFile(join(folder.path, "e.json"), "utf8")) as EvaluationResult;
+    expect(result).toMatchObject({ schema: "lora-boundary/evaluation@1", chosenOn: null, data: { samples: 10 } });
+    expect(result.candidates.map(({ id }) => id)).toEqual(["upto:0", "upto:12", "upto:10", "without:2,7"]);
+    const [base, full] = result.candidates;
+    expect(full!.scores[0]!.mean).toBeLessThan(base!.scores[0]!.mean);
+    expect(full!.scores[0]!.vsBase).toMatchObject({ wins: 10, losses: 0, ties: 0 });
+    for (const { scores } of result.candidates) expect(scores[0]!.perSample).toHaveLength(10);
+  });
+
+  it("--from: the chosen candidate, with a warning where samples were used for choosing", async () => {
+    await run(["calibrate", ...FILES, "--margin", "0.2", "--json", "chosen.json"], { cwd: folder.path });
+    const { code, stderr, stdout } = await evaluate(...FILES, "--from", "chosen.json");
+    expect(code).toBe(0);
+    expect(stderr).toContain("Warning: 10 of 10 samples were used for choosing in chosen.json");
+    expect(stdout).toMatch(/^upto:\d+ /m);
+    const other = await evaluate(...FILES, "--from", "chosen.json", "--json", "chosen.json");
+    expect(other.code).toBe(2);
+  });
+
+  it.each([
+    [["--metric", "rouge"], 2, "Expected one of nll, exact, numeric, f1, rouge-l, bleu, chrf"],
+    [["--candidates", "upto:99"], 2, "with layers from 0 to 11"],
+    [["--from", "none.json"], 3, "none.json cannot be read"],
+    [["--from", DEMO.samples], 3, "cannot be read"],
+  ])("%j: exit %i, nothing on stdout", async (flags, exitCode, message) => {
+    const { code, stdout, stderr } = await evaluate(...FILES, ...flags);
+    expect({ code, stdout }).toEqual({ code: exitCode, stdout: "" });
+    expect(stderr).toContain(message);
+  });
+});

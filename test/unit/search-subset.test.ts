@@ -1,0 +1,160 @@
+import { describe, expect, test } from "vitest";
+import type { Candidate } from "../../src/lora/candidate.js";
+import { boostsToTry, fittedBoost } from "../../src/search/boost.js";
+import { candidateName } from "../../src/search/candidate-name.js";
+import { stateAt } from "../../src/search/elimination.js";
+import { knockoutCandidates, prefixCandidates, windowsAround } from "../../src/search/families.js";
+import { foldsOfSamples, HELD_OUT } from "../../src/search/folds.js";
+import { scalesWithout } from "../../src/search/layer-scales.js";
+import { search } from "../../src/search/search.js";
+import type { SearchScorer } from "../../src/search/scorer.js";
+import { subsetSection } from "../../src/search/subset-section.js";
+import { seededRandom } from "../../src/search/resample.js";
+import { normalNoise } from "../support/search-curves.js";
+
+const layer = (at: number) => ({ layer: at, part: null });
+
+describe("names", () => {
+  test.each([
+    [[1, 1, 0, 0], "upto:2"],
+    [[0, 1, 1, 1], "from:1"],
+    [[0, 1, 1, 0], "window:1-2"],
+    [[1, 0, 1, 1], "without:1"],
+    [[1.3, 0, 1.3, 0], "without:1,3*1.3"],
+    [[0.5, 0.5, 0.5, 0.5], "scale:0.5"],
+    [[0, 0, 0, 0], "upto:0"],
+    [[1, 1, 1, 1], "upto:4"],
+  ])("%j is %s", (layerScales, name) => {
+    expect(candidateName({ layerScales })).toBe(name);
+  });
+
+  test("halves of layers", () => {
+    const out = [
+      { layer: 2, part: "attention" },
+      { layer: 3, part: "ffn" },
+    ] as const;
+    expect(candidateName(scalesWithout(5, out, 1.2))).toBe("without:attention:2,ffn:3*1.2");
+  });
+});
+
+describe("families", () => {
+  test("prefix, knock-out, windows: distinct, all inside the model", () => {
+    expect(prefixCandidates(4, [0, 1, 3]).map(({ id }) => id)).toEqual(["from:1", "from:3"]);
+    expect(knockoutCandidates(3, [0, 1, 2]).map(({ id }) => id)).toEqual(["from:1", "without:1", "upto:2"]);
+    const windows = windowsAround(30, 5, 28);
+    expect(new Set(windows.map(({ id }) => id)).size).toBe(windows.length);
+    expect(windows.map(({ id }) => id)).toContain("window:5-27");
+  });
+});
+
+describe("boost", () => {
+  test("finds the vertex of a parabola in the logarithm", () => {
+    for (const best of [1.1, 1.3, 1.45]) {
+      const boosts = boostsToTry(1.15);
+      const means = boosts.map((boost) => (Math.log(boost) - Math.log(best)) ** 2);
+      expect(fittedBoost(boosts, [means[0]!, means[1]!, means[2]!])).toBeCloseTo(best, 1);
+    }
+  });
+
+  test("never further than half a step from what was tried", () => {
+    const boosts = boostsToTry(1);
+    expect(fittedBoost(boosts, [3, 2, 1])).toBeLessThan(boosts[2] * 1.07);
+    expect(fittedBoost(boosts, [1, 2, 3])).toBeGreaterThan(0.93);
+  });
+});
+
+describe("states between rounds", () => {
+  test("the cheapest of a round first, the boost in proportion", () => {
+    const rounds = [
+      { removed: [layer(4), layer(1)], boost: 1.21 },
+      { removed: [layer(7), layer(9)], boost: 1.4641 },
+    ];
+    expect(stateAt(rounds, 1)).toEqual({ out: [layer(4)], boost: 1.1 });
+    expect(stateAt(rounds, 2)).toEqual({ out: [layer(4), layer(1)], boost: 1.21 });
+    expect(stateAt(rounds, 3).out).toEqual([layer(4), layer(1), layer(7)]);
+    expect(stateAt(rounds, 0)).toEqual({ out: [], boost: 1 });
+  });
+});
+
+describe("folds", () => {
+  test("groups stay together; halves are equal; a holdout is of the asked size", () => {
+    const groups = Array.from({ length: 200 }, (_, sample) => `g${sample >> 1}`);
+    const halves = foldsOfSamples(groups, 1);
+    for (let sample = 0; sample < 200; sample += 2) expect(halves[sample]).toBe(halves[sample + 1]);
+    expect(halves.filter((fold) => fold === 0)).toHaveLength(100);
+    expect(foldsOfSamples(groups, 1, 0.3).filter((fold) => fold === HELD_OUT)).toHaveLength(60);
+  });
+});
+
+/**
+ * Twelve layers of which some matter: what is left counts by its weight times the strength, diminishing, so that a boost wins
+ * back most of what useless layers gave.
+ */
+function redundantWorld(seed: number, samples = 84): SearchScorer {
+  const layers = 12;
+  const weights = [5, 0.2, 4, 0.1, 5, 0.3, 4, 0.2, 5, 0.1, 4, 0.2];
+  const whole = weights.reduce((sum, weight) => sum + weight, 0);
+  const random = seededRandom(seed, 9);
+  const level = Array.from({ length: samples }, () => 2 + 0.2 * normalNoise(random));
+  const effect = weights.map(() => Array.from({ length: samples }, () => 0.01 * normalNoise(random)));
+  const score = ({ layerScales }: Candidate, sample: number) => {
+    const strength = layerScales.reduce((sum, scale, at) => sum + (scale * weights[at]!) / whole, 0);
+    const noise = layerScales.reduce((sum, scale, at) => sum + (1 - scale) * effect[at]![sample]!, 0);
+    return level[sample]! - (strength - 0.45 * strength * strength) + noise;
+  };
+  const batches = Array.from({ length: samples / 7 }, (_, batch) =>
+    Array.from({ length: 7 }, (__, at) => 7 * batch + at),
+  );
+  return {
+    layers,
+    coveredLayers: weights.map((_, at) => at),
+    groups: level.map((_, sample) => `s${sample}`),
+    tokens: new Int32Array(samples).fill(20),
+    batches,
+    cost: (candidates, chosen = batches.map((_, at) => at)) => (candidates.length * chosen.length) / batches.length,
+    score: (candidates, options) => {
+      const wanted = new Set((options.batches ?? batches.map((_, at) => at)).flatMap((batch) => batches[batch]!));
+      return Promise.resolve(
+        candidates.map((candidate) =>
+          Float64Array.from(level, (_, sample) => (wanted.has(sample) ? score(candidate, sample) : NaN)),
+        ),
+      );
+    },
+  };
+}
+
+describe("subset search", () => {
+  test("drops the useless layers first, boosts the rest, judges on the other half; a cut is proven and written whole", async () => {
+    const outcome = await search(redundantWorld(1), { families: ["boundary", "subset"], seed: 3 });
+    const section = subsetSection(outcome)!;
+    expect(section).toMatchObject({ judgedBy: "cross-fit", perModule: false, units: 12 });
+    const six = section.points.find(({ unitsOut }) => unitsOut === 6)!;
+    expect(six.out.map((unit) => unit.layer).filter((at) => at % 2 === 1).length).toBeGreaterThanOrEqual(5);
+    expect(six.boost).toBeGreaterThan(1);
+    expect(six.retention!.mean).toBeGreaterThan(0.97);
+    expect(outcome.candidates.find(({ id }) => id === six.id)).toMatchObject({ samples: 84, droppedAfter: null });
+    expect(outcome.selected?.candidate.id).toMatch(/^without:/);
+    expect(outcome.selected?.candidate.boost).toBeGreaterThan(1);
+  });
+
+  test("with a holdout only samples kept aside judge", async () => {
+    const folds = Array.from({ length: 12 }, (_, batch) => (batch % 3 === 2 ? HELD_OUT : 0));
+    const outcome = await search(redundantWorld(2), { families: ["subset"], folds });
+    expect(outcome.subset?.judgedBy).toBe("holdout");
+    for (const { candidate } of outcome.subset!.points) {
+      const row = outcome.candidates.find(({ id }) => id === candidate.id)!;
+      expect(row.samples).toBe(28);
+      expect(row.perSample.every((score, sample) => (score !== null) === (Math.floor(sample / 7) % 3 === 2))).toBe(
+        true,
+      );
+    }
+  });
+
+  test("the same seed gives the same subsets", async () => {
+    const [a, b] = [
+      await search(redundantWorld(4), { families: ["subset"] }),
+      await search(redundantWorld(4), { families: ["subset"] }),
+    ];
+    expect(a.subset).toEqual(b.subset);
+  });
+});
