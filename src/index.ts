@@ -1,5 +1,9 @@
 export { calibrate, type CalibrateOptions, type CalibrationProgress } from "./calibration/calibrate.js";
 export type { ObjectiveChoice } from "./calibration/objective.js";
+export type { JournalOptions } from "./calibration/journal.js";
+export { mergeParts, type MergeOptions } from "./calibration/merge.js";
+export { readPart, type PartFile } from "./calibration/read-part.js";
+export { scoreShard, type CalibrationPart, type ScoreShardOptions, type Shard } from "./calibration/shard.js";
 export { plan, type CalibrationPlan, type PlanOptions } from "./calibration/plan.js";
 export { writeVerified, type WriteVerifiedOptions } from "./calibration/write-verified.js";
 export { readPrompts, type ReadPrompt, type ReadPromptsOptions } from "./data/read-prompts.js";

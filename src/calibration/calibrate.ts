@@ -1,23 +1,22 @@
 import type { SampleSet } from "../data/sample.js";
 import type { Adapter } from "../engine/adapter.js";
-import { engineFacts } from "../engine/backend.js";
 import type { ScoreSessionOptions } from "../engine/session-types.js";
-import { BackendError, CancelledError } from "../errors.js";
+import { BackendError, CancelledError, UsageError } from "../errors.js";
 import type { Family } from "../lora/candidate.js";
-import { packageVersion } from "../package-version.js";
 import type { CalibrationResult } from "../result.js";
 import type { Goal } from "../search/choose.js";
 import type { Strategy } from "../search/race.js";
 import { candidatesBeforehand, search, type SearchOutcome, type SearchProgress } from "../search/search.js";
-import { subsetSection } from "../search/subset-section.js";
-import { suggestSubset } from "../search/suggest-subset.js";
+import { suggestedPasses, suggestSubset } from "../search/suggest-subset.js";
 import { checkCalibrationOptions } from "./check-options.js";
-import { identify, type FileIdentity } from "./file-identity.js";
+import { identify } from "./file-identity.js";
+import { Journal, type JournalOptions } from "./journal.js";
 import { judgedBy, type ObjectiveChoice } from "./objective.js";
 import { foldsOfBatches, packingOf } from "./packing.js";
-import { planSession, type CalibrationPlan, type Prepared } from "./plan.js";
+import { planSession, type CalibrationPlan } from "./plan.js";
+import { resultOf } from "./result-of.js";
+import { machineInputs, recordRun, sampleInputs } from "./run-record.js";
 import { openScoring, type AnswerChoices } from "./scoring.js";
-import { scoredTokensOf } from "./session-scorer.js";
 
 export interface CalibrationProgress {
   /** `nll`: with a metric of answers, the first look at all candidates. */
@@ -37,34 +36,38 @@ export interface CalibrateOptions extends ScoreSessionOptions, AnswerChoices {
    */
   readonly objective?: ObjectiveChoice;
   /** The adapter was trained on these samples: said in the result, and nothing is called `better`. Default false. */
-  readonly inSample?: boolean;
+  readonly inSample?: boolean | undefined;
   /** `economy` (default): the fewest adapted layers that lose nothing; `quality`: the best proven better. */
-  readonly goal?: Goal;
+  readonly goal?: Goal | undefined;
   /** Share of the adapter's gain that may be lost, in (0, 1); default 0.02. */
-  readonly margin?: number;
+  readonly margin?: number | undefined;
   /** Of all bounds together, in (0, 1); default 0.95. */
-  readonly confidence?: number;
+  readonly confidence?: number | undefined;
   /** Of the bootstrap and the folds; default 0. */
-  readonly seed?: number;
+  readonly seed?: number | undefined;
   /** Default `["boundary"]`; with `scale` the controls are scored at once and not only when needed. */
-  readonly families?: readonly Family[];
+  readonly families?: readonly Family[] | undefined;
   /** Default: `race` from 16 layers, else `exhaustive`. */
-  readonly strategy?: Strategy;
-  /** Seconds of scoring; what is known then is the result, marked as partial. At least one batch is scored. */
-  readonly budget?: number;
+  readonly strategy?: Strategy | undefined;
+  /** Seconds of scoring; what is known then is the result, marked as partial. At least two independent samples are scored. */
+  readonly budget?: number | undefined;
   /** Of a subset search: share of the samples that only judge, in (0, 1). Default: two halves take turns. */
-  readonly holdout?: number;
+  readonly holdout?: number | undefined;
   /** Units out at which a subset search is judged; default: after each of its rounds. */
-  readonly subsetSizes?: readonly number[];
+  readonly subsetSizes?: readonly number[] | undefined;
   /** Samples weigh by their scored tokens; default false: all the same. */
-  readonly tokenWeighted?: boolean;
+  readonly tokenWeighted?: boolean | undefined;
   /** Go on after a failed gate, marked in the result. Default false. */
-  readonly force?: boolean;
+  readonly force?: boolean | undefined;
   /** `full`: hash the whole base model. Default `auto`: it is known by its fingerprint, whatever its size. */
-  readonly hash?: "auto" | "full";
+  readonly hash?: "auto" | "full" | undefined;
+  /** Where finished work is kept, so that a run can go on after a crash; default: nowhere. */
+  readonly journal?: JournalOptions | undefined;
   /** Goes into the result as it is. */
-  readonly command?: readonly string[];
+  readonly command?: readonly string[] | undefined;
   readonly signal?: AbortSignal;
+  /** What a journal had to say, before anything is scored. */
+  readonly onNotice?: (notice: string) => void;
   /** Before anything is scored. */
   readonly onPlan?: (plan: CalibrationPlan) => void;
   readonly onProgress?: (progress: CalibrationProgress) => void;
@@ -75,6 +78,7 @@ export interface CalibrateOptions extends ScoreSessionOptions, AnswerChoices {
  * the choice and the honest size of its gain. A failed gate and an unproven cut are results, not errors.
  *
  * @throws InputError TOO_FEW_SAMPLES with fewer than 2 independent samples; UsageError for an option out of range
+ * @throws as `Journal.open`
  * @throws MemoryError before anything is allocated
  * @throws CancelledError, BackendError; of both `details.partial` is the result on the samples that were complete, or null
  *   where that is too few
@@ -102,12 +106,23 @@ export async function calibrate(
     },
   });
   const source = await identify([adapter.file.gguf], { hash: "full", signal });
+  const record = await recordRun(adapter, samples, session, { model, adapter: source });
+  const { by, objective } = judgedBy(options.objective);
+  await using journal =
+    options.journal === undefined || !keepsJournal(by, options.journal)
+      ? null
+      : await Journal.open(options.journal, await machineInputs(adapter, session, record));
+  if (journal !== null) {
+    const scored = { ...samples, samples: packing.scored };
+    const question = { ...options, objective: objective.name };
+    session.useStore(await journal.storeOf("samples", sampleInputs(scored, session, question), session.batches));
+    for (const notice of journal.notices) options.onNotice?.(notice);
+  }
   progress.report("plan", 0, 1);
   const plan = await planSession(prepared, adapter, samples, options);
   options.onPlan?.(plan);
 
   const { scorer } = scoring;
-  const facts: FixedFacts = { ...prepared, adapter, samples, model, source, options, start };
   const { families, strategy, budget, subsetSizes } = options;
   const folds = foldsOfBatches(scorer.batches, packing.folds);
   const until = budget === undefined ? Infinity : performance.now() + 1000 * budget;
@@ -118,6 +133,21 @@ export async function calibrate(
     },
     isSpent,
   });
+  const tell = async (outcome: SearchOutcome, cause: PartialCause) => {
+    const result = resultOf(outcome, {
+      ...{ record, cause, session: session.facts, command: options.command ?? [] },
+      suggestion: await suggestSubset(outcome, scorer, {
+        passes: () => suggestedPasses(scorer),
+        secondsPerPass: async () => {
+          if (by === "tokens") return session.secondsPerPass ?? (await session.probe(signal));
+          const { passes, seconds } = scoring.spent;
+          return passes > 0 ? seconds / passes : await scoring.secondsPerPass(signal);
+        },
+      }),
+      seconds: (performance.now() - start) / 1000,
+    });
+    return await scoring.tell(result, outcome.judgement, outcome.samples);
+  };
   try {
     const outcome = await search(scorer, {
       ...judging,
@@ -128,19 +158,32 @@ export async function calibrate(
       ...(signal && { signal }),
       isSpent,
       onProgress: ({ stage, done, total }) => {
-        progress.report(stage, done, total);
+        progress.report(stage, done, total, session.secondsPerPass);
       },
     });
-    return await resultOf(outcome, "budget", facts);
+    // A run that its budget has stopped can go on.
+    if (outcome.stoppedIn === null) await journal?.finish();
+    return await tell(outcome, "budget");
   } catch (error) {
     if (!(error instanceof CancelledError || error instanceof BackendError)) throw error;
     const known = (error.details["partial"] ?? null) as SearchOutcome | null;
     const cause = error instanceof CancelledError ? "cancelled" : "failed";
-    const partial = known && (await resultOf(known, cause, facts));
+    const partial = known && (await tell(known, cause));
     const told = { cause: error, details: { ...error.details, partial } };
     if (error instanceof CancelledError) throw new CancelledError(error.message, told);
     throw new BackendError(error.code, error.message, told);
   }
+}
+
+/** Written answers are in no journal yet, so a run that writes them cannot go on. */
+function keepsJournal(by: ReturnType<typeof judgedBy>["by"], { resume = false }: JournalOptions): boolean {
+  if (by !== "answers") return true;
+  if (!resume) return false;
+  throw new UsageError(
+    "JOURNAL_OBJECTIVE",
+    "Expected `nll`, `kl` or `choice` for `objective` with `resume`, but received a metric of answers, which no journal keeps yet: run it anew, or keep its answers with --keep-answers.",
+    { details: { option: "resume" } },
+  );
 }
 
 function judgeOptions(adapter: Adapter, options: CalibrateOptions) {
@@ -158,7 +201,9 @@ function judgeOptions(adapter: Adapter, options: CalibrateOptions) {
   };
 }
 
-/** Time left by the speed of the stage so far. */
+type PartialCause = NonNullable<CalibrationResult["partial"]>["cause"];
+
+/** Time left: of scoring by the speed of what was computed, since a journal may know a part; else of the stage so far. */
 class ProgressClock {
   readonly #onProgress: CalibrateOptions["onProgress"];
   #stage: CalibrationProgress["stage"] | null = null;
@@ -168,113 +213,15 @@ class ProgressClock {
     this.#onProgress = onProgress;
   }
 
-  report(stage: CalibrationProgress["stage"], done: number, total: number): void {
+  /** @param secondsPerUnit measured; null: not yet; absent: the stage is its own measure */
+  report(stage: CalibrationProgress["stage"], done: number, total: number, secondsPerUnit?: number | null): void {
     if (stage !== this.#stage) {
       this.#stage = stage;
       this.#start = performance.now();
     }
     const elapsed = (performance.now() - this.#start) / 1000;
-    const secondsLeft = done > 0 ? (elapsed * (total - done)) / done : null;
+    const speed = secondsPerUnit === undefined && done > 0 ? elapsed / done : secondsPerUnit;
+    const secondsLeft = speed == null ? null : speed * (total - done);
     this.#onProgress?.({ stage, done, total, secondsLeft });
   }
-}
-
-interface FixedFacts extends Prepared {
-  readonly adapter: Adapter;
-  readonly samples: SampleSet;
-  readonly model: FileIdentity;
-  readonly source: FileIdentity;
-  readonly options: CalibrateOptions;
-  readonly start: number;
-}
-
-async function resultOf(
-  outcome: SearchOutcome,
-  cause: NonNullable<CalibrationResult["partial"]>["cause"],
-  { adapter, samples, session, scoring, model, source, options, start }: FixedFacts,
-): Promise<CalibrationResult> {
-  const { judgement, samples: judged, stoppedIn, ...answer } = outcome;
-  const scored = judged.flatMap((sample) => samples.samples[sample] ?? []);
-  const { file } = adapter.model;
-  const scoredTokens = scoredTokensOf(scored).reduce((sum, count) => sum + count, 0);
-  const { passes, naivePasses, replay, loss, noiseFloor, notices } = session.facts;
-  const { flashAttention, keyType, valueType } = session.context;
-  const { backend, notice } = adapter.model.placement;
-  const { llamaCpp } = await engineFacts();
-  const { objective, inSample } = judgement.options;
-  const result: CalibrationResult = {
-    schema: "lora-boundary/calibration@1",
-    version: packageVersion,
-    createdAt: new Date().toISOString(),
-    command: options.command ?? [],
-    model: {
-      path: file.path,
-      ...model,
-      architecture: file.architecture,
-      layers: file.layers,
-      quantization: file.quantization,
-    },
-    adapter: {
-      path: adapter.path,
-      ...source,
-      layers: adapter.file.layers,
-      rank: adapter.file.rank,
-      alpha: adapter.file.alpha,
-      parameters: adapter.file.parameters,
-      bytes: adapter.file.bytes,
-    },
-    data: {
-      path: samples.path,
-      sha256: samples.sha256,
-      samples: scored.length,
-      scoredTokens,
-      promptTokens: scored.reduce((sum, { tokens }) => sum + tokens.length, 0) - scoredTokens,
-      groups: judgement.units.count,
-      seed: samples.seed,
-      template: samples.template,
-      notices: [...samples.notices, ...(notice === null ? [] : [notice]), ...notices],
-      lines: scored.map(({ line }) => line),
-    },
-    partial: stoppedIn === null ? null : { ofSamples: samples.samples.length, cause, stage: stoppedIn },
-    objective: objective.name,
-    objectiveScale: { higherIsBetter: objective.higherIsBetter, unit: objective.unit },
-    inSample,
-    strategy: answer.strategy,
-    goal: answer.goal,
-    margin: answer.margin,
-    confidence: answer.confidence,
-    criticalValue: answer.criticalValue,
-    gate: answer.gate,
-    candidates: answer.candidates,
-    selected: answer.selected,
-    noSelection: answer.noSelection,
-    pareto: answer.pareto,
-    controls: { ...answer.controls, noiseFloor },
-    subset: subsetSection(outcome),
-    suggestion: await suggestSubset(
-      outcome,
-      scoring.scorer,
-      scoring.spent.seconds / Math.max(scoring.spent.passes, 1e-9),
-    ),
-    output: null,
-    engine: {
-      llamaCpp,
-      backend,
-      threads: session.threads,
-      replay: replay ?? "exact",
-      batchTokens: session.batchTokens,
-      loss: loss ?? "host",
-      flashAttention,
-      cacheTypeK: keyType,
-      cacheTypeV: valueType,
-    },
-    cost: {
-      passes,
-      naivePasses: Math.max(naivePasses, answer.candidates.length),
-      seconds: (performance.now() - start) / 1000,
-      tokensComputed: Math.round(passes * session.tokens),
-      tokensShared: Math.round((passes / session.computedShare - passes) * session.tokens),
-    },
-  };
-  return await scoring.tell(result, judgement, judged);
 }

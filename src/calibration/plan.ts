@@ -32,7 +32,7 @@ export interface CalibrationPlan {
   readonly naivePasses: number;
   /** Passes that are added where a cut would be called better; 0 where the controls are in `passes`. */
   readonly controlPasses: number;
-  /** Wall time of `passes`, measured on the smallest batch; null with `measure: false`. */
+  /** Wall time of what of `passes` no journal is known to hold, measured on the smallest batch; null with `measure: false`. */
   readonly seconds: number | null;
   /** Bytes beyond model and adapter. */
   readonly memory: MemoryEstimate;
@@ -108,8 +108,13 @@ export async function planSession(
   requireMemory(memory, session.batchTokens);
   const firstLook = scoring.firstLookPasses(candidates);
   const searched = scorer.cost(candidates) + subset;
+  // What a journal knows is not computed again. Which subsets will be asked for is not known before: all count as left.
+  const left = judged.by === "answers" ? 1 : session.passesLeft(candidates, { objective: tokenScore }) / cost.passes;
+  const searchLeft = left * scorer.cost(candidates) + subset;
+  const tokensLeft = left * cost.checkPasses + firstLook;
   const seconds = async () =>
-    searched * (await scoring.secondsPerPass(signal)) + (cost.checkPasses + firstLook) * (await session.probe(signal));
+    (searchLeft > 0 ? searchLeft * (await scoring.secondsPerPass(signal)) : 0) +
+    (tokensLeft > 0 ? tokensLeft * (await session.probe(signal)) : 0);
   return {
     samples: samples.samples.length,
     independentSamples: samples.groups,

@@ -5,7 +5,7 @@ import { chatTemplate, templateVariables } from "./template-flags.js";
 
 /** How a samples file is read; beside these, `--seed`. */
 export interface SampleFlags {
-  readonly seed: number;
+  readonly seed?: number;
   readonly limit?: number;
   readonly maxTokens?: number;
   readonly score: "last" | "all";
@@ -34,10 +34,10 @@ export function addSampleOptions(command: Command): Command {
 }
 
 /** @throws InputError TEMPLATE_UNREADABLE, UsageError TEMPLATE_VARS */
-export async function readingOptions(flags: SampleFlags, signal: AbortSignal): Promise<ReadSamplesOptions> {
+export async function readingOptions(flags: SampleFlags): Promise<ReadSamplesOptions> {
   const { limit, seed, maxTokens, score, eos, templateDate, promptTemplate } = flags;
   return {
-    ...{ limit, seed, maxTokens, score, eos, templateDate, promptTemplate, signal },
+    ...{ limit, seed, maxTokens, score, eos, templateDate, promptTemplate },
     chatTemplate: await chatTemplate(flags.chatTemplate),
     templateVariables: templateVariables(flags.templateVars),
   };

@@ -1,6 +1,7 @@
 import { BackendError } from "../errors.js";
 import type { BatchRunner, Run } from "./batch-runner.js";
 import { planRuns, type TriePlan, type TrieRun } from "./scale-trie.js";
+import type { SelfCheck } from "./score-store.js";
 import type { ReplayMode, ScoreObjective } from "./session-types.js";
 
 export interface BatchScoreOptions {
@@ -13,7 +14,7 @@ export interface BatchScoreOptions {
   /** Scored tokens of each sample of the batch. */
   readonly rows: readonly number[];
   /** Called with each vector's sums as soon as they are computed; where it throws, nothing more is run. */
-  readonly check: (vector: number, sums: Float64Array) => void;
+  readonly onSums: (vector: number, sums: Float64Array) => Promise<void>;
 }
 
 /**
@@ -32,11 +33,14 @@ export class BatchScorer {
   noiseFloor = 0;
   /** Of the last batch, see `BatchRunner.borders`. */
   borders: readonly string[] = [];
+  /** Runs that the self-check added, all of them from the tokens. */
+  checkRuns = 0;
   readonly notices: string[] = [];
   readonly #runner: BatchRunner;
   readonly #layers: number;
   readonly #partsPerLayer: number;
   readonly #exact: boolean;
+  #usable: readonly boolean[] = [];
 
   /** @param exact equal bits are asked for, as on the CPU */
   constructor(runner: BatchRunner, layers: number, partsPerLayer: number, exact: boolean) {
@@ -44,6 +48,25 @@ export class BatchScorer {
     this.#layers = layers;
     this.#partsPerLayer = partsPerLayer;
     this.#exact = exact;
+  }
+
+  /** Takes the word of a self-check with the same inputs instead of repeating it. */
+  restore({ replay, noiseFloor, notices, usable }: SelfCheck): void {
+    this.replay = replay;
+    this.noiseFloor = noiseFloor;
+    this.notices.push(...notices);
+    this.#usable = usable;
+  }
+
+  /** [L], whether a run can resume at layer k; empty before the first one. */
+  get usable(): readonly boolean[] {
+    return this.#usable;
+  }
+
+  /** Layers that scoring `vectors` on one batch takes, self-check and reference apart. */
+  layersOf(vectors: readonly Float32Array[], plain: boolean): number {
+    if (plain || this.replay === "plain") return vectors.length * this.#layers;
+    return planRuns(vectors, { partsPerLayer: this.#partsPerLayer, usable: this.#usable }).layersComputed;
   }
 
   /** @returns per vector: per sample of the batch, the objective summed over scored tokens, nats */
@@ -56,7 +79,7 @@ export class BatchScorer {
     const sums: Float64Array[] = [];
     for (const [vector, strengths] of vectors.entries()) {
       const result = await this.#runner.run({ strengths, ...logitsFor(options) }, options.signal);
-      options.check(vector, result.sums);
+      await options.onSums(vector, result.sums);
       sums.push(result.sums);
       options.onRun(this.#layers);
     }
@@ -80,8 +103,8 @@ export class BatchScorer {
       const ideal = planRuns(vectors, { partsPerLayer });
       const first = vectors[ideal.runs[0]?.vector ?? 0] ?? new Float32Array();
       this.borders = await this.#runner.borders(first, options.signal);
-      const usable = this.borders.map((crossing) => crossing !== "");
-      const plan = planRuns(vectors, { partsPerLayer, usable });
+      this.#usable = this.borders.map((crossing) => crossing !== "");
+      const plan = planRuns(vectors, { partsPerLayer, usable: this.#usable });
       if (plan.mostStates === 0 && ideal.mostStates > 0) {
         return this.#fallBack("its graph has no border between layers");
       }
@@ -103,7 +126,7 @@ export class BatchScorer {
     for (const { vector, resumeAt, keepAt } of plan.runs) {
       const strengths = vectors[vector] ?? new Float32Array();
       const result = await this.#runner.run({ strengths, resumeAt, keepAt, ...logitsFor(options) }, options.signal);
-      options.check(vector, result.sums);
+      await options.onSums(vector, result.sums);
       sums[vector] = result.sums;
       options.onRun(this.#layers - resumeAt);
     }
@@ -127,6 +150,7 @@ export class BatchScorer {
       const strengths = vectors[vector] ?? new Float32Array();
       const result = await this.#runner.run({ strengths, ...logitsFor(options) }, options.signal);
       options.onRun(this.#layers);
+      this.checkRuns += 1;
       return result.sums;
     };
     const trunk = plan.runs[0]?.vector ?? 0;

@@ -59,10 +59,15 @@ export class PackedSamples {
     return batches.reduce((sum, batch) => sum + (this.batchLengths[batch] ?? 0), 0) / this.tokens;
   }
 
+  /** Tokens of these batches' samples, without sharing. */
+  sampleTokensOf(batches: readonly number[]): number {
+    const indices = batches.flatMap((batch) => this.batches[batch] ?? []);
+    return indices.reduce((sum, index) => sum + computedTokens(this.samples[index]), 0);
+  }
+
   /** Share of all samples' tokens that belong to these batches, without sharing. */
   sampleShareOf(batches: readonly number[]): number {
-    const indices = batches.flatMap((batch) => this.batches[batch] ?? []);
-    return indices.reduce((sum, index) => sum + computedTokens(this.samples[index]), 0) / this.tokens;
+    return this.sampleTokensOf(batches) / this.tokens;
   }
 
   /** What a context must hold for any of the batches. */

@@ -1,5 +1,4 @@
-import type { Sample } from "../data/sample.js";
-import { BackendError, UsageError } from "../errors.js";
+import { scoredCount, type Sample } from "../data/sample.js";
 import type { AdapterFile } from "../lora/adapter-file.js";
 import type { Candidate, NamedScales } from "../lora/candidate.js";
 import type { NativeAdapter, NativeMemory, NativeModelFacts, NativeShape } from "../native/types.js";
@@ -17,6 +16,8 @@ import type { Batch } from "./pack-batches.js";
 import { PackedSamples } from "./packed-samples.js";
 import { stateBytesOverRpc } from "./rpc-traffic.js";
 import { planRuns } from "./scale-trie.js";
+import type { ScoreStore, SelfCheck } from "./score-store.js";
+import { requireFinite, requireObjective, requireRange, requireSamples } from "./session-checks.js";
 import type {
   ScoreCost,
   ScoreObjective,
@@ -61,8 +62,11 @@ export class ScoreSession extends Owned {
   readonly #runner: BatchRunner;
   readonly #scorer: BatchScorer;
   #simulated: NativeMemory | null = null;
-  #passes = 0;
-  #naivePasses = 0;
+  #store: ScoreStore | null = null;
+  #layerTokens = 0;
+  #check: SelfCheck | null = null;
+  #naiveTokens = 0;
+  #computedPasses = 0;
   #seconds = 0;
 
   /** @internal */
@@ -96,6 +100,14 @@ export class ScoreSession extends Owned {
     );
   }
 
+  /** Before the first score: takes what `store` knows of a session with the same inputs, and tells it what is found. */
+  useStore(store: ScoreStore): void {
+    this.#store = store;
+    if (store.check === null) return;
+    this.#scorer.restore(store.check);
+    this.#check = store.check;
+  }
+
   /** What llama.cpp was asked for; part of what makes scores comparable. */
   get context(): ContextChoice {
     const { lossInGraph, flashAttention, keyType, valueType } = this.#shape;
@@ -125,11 +137,28 @@ export class ScoreSession extends Owned {
     return this.#packed.tokens;
   }
 
+  /** Seconds that a pass has taken so far, writing to a store included; null before anything was computed here. */
+  get secondsPerPass(): number | null {
+    return this.#computedPasses > 0 ? this.#seconds / this.#computedPasses : null;
+  }
+
+  /** What the self-check has found; null before it, and where nothing had to be resumed. */
+  get check(): SelfCheck | null {
+    return this.#check;
+  }
+
+  /** Tokens of each batch, as computed. */
+  get batchLengths(): readonly number[] {
+    return this.#packed.batchLengths;
+  }
+
   get facts(): SessionFacts {
-    const { nativeSeconds, copySeconds, loss } = this.#runner;
+    const { nativeSeconds, copySeconds } = this.#runner;
     const { replay, noiseFloor, borders } = this.#scorer;
-    const notices = [...this.#runner.notices, ...this.#scorer.notices];
-    const done = { passes: this.#passes, naivePasses: this.#naivePasses, seconds: this.#seconds };
+    const loss = this.#runner.loss ?? this.#check?.loss ?? null;
+    const notices = [...new Set([...this.#runner.notices, ...this.#scorer.notices])];
+    const passes = (this.#layerTokens + (this.#check?.layerTokens ?? 0)) / (this.#source.model.layers * this.tokens);
+    const done = { passes, naivePasses: this.#naiveTokens / this.tokens, seconds: this.#seconds };
     return { ...done, nativeSeconds, copySeconds, replay, loss, noiseFloor, borders, notices };
   }
 
@@ -153,6 +182,14 @@ export class ScoreSession extends Owned {
       states: plan.mostStates,
       rpcStateBytes: stateBytesOverRpc(plan, placement, { layers, embedding: facts.embedding }, this.tokens),
     };
+  }
+
+  /** Passes that are left to compute of {@link cost}, self-check apart: less where a store knows some of the scores. */
+  passesLeft(
+    candidates: readonly Candidate[],
+    { objective = "nll", batches = this.#allBatches() }: CostOptions = {},
+  ): number {
+    return this.#passesOf(this.#vectorsOf(candidates).vectors, batches, objective, false);
   }
 
   /**
@@ -296,44 +333,82 @@ export class ScoreSession extends Owned {
     requireObjective(objective);
     const { vectors, vectorOf } = this.#vectorsOf(candidates);
     if (vectors.length === 0) return [];
-    await this.#open(candidates, signal, objective);
     const { samples, scored } = this.#packed;
+    const { layers } = this.#source.model;
     const scores = candidates.map(() => new Float64Array(samples.length).fill(NaN));
-    const total = plain
-      ? (referencePasses(objective) + vectors.length) * this.#packed.shareOf(batches)
-      : this.cost(candidates, { objective, batches }).passes;
+    const work = { candidates, vectors, vectorOf, objective, plain, signal };
+    const total = this.#passesOf(vectors, batches, objective, plain);
     let done = 0;
     for (const index of batches) {
       const batch = this.batches[index] ?? [];
-      const samplesOfBatch = this.#packed.samplesOf(batch);
-      this.#runner.setBatch(samplesOfBatch);
       const share = this.#packed.shareOf([index]);
-      const onRun = (layers: number) => {
-        const passes = (layers * share) / this.#source.model.layers;
-        this.#passes += passes;
+      const sums = await this.#scoreBatch(index, work, (computed) => {
+        const passes = (computed * share) / layers;
+        this.#computedPasses += passes;
         done += passes;
         // Plain runs after a failed self-check make the total larger than planned.
         onProgress?.({ done, total: Math.max(total, done) });
-      };
-      const sums = await this.#scorer.score(vectors, {
-        objective,
-        signal,
-        plain,
-        onRun,
-        rows: batch.map((sample) => scored[sample] ?? 1),
-        check: (vector, result) => {
-          requireFinite(result, candidates[vectorOf.indexOf(vector)], samplesOfBatch);
-        },
       });
       for (const [position, sample] of batch.entries()) {
-        for (const [index, column] of scores.entries()) {
-          column[sample] = (sums[vectorOf[index] ?? 0]?.[position] ?? NaN) / (scored[sample] ?? 0);
+        for (const [candidate, column] of scores.entries()) {
+          column[sample] = (sums[vectorOf[candidate] ?? 0]?.[position] ?? NaN) / (scored[sample] ?? 0);
         }
       }
+      const computed = this.#scorer.layersOf(vectors, plain) + referencePasses(objective) * layers;
+      this.#layerTokens += computed * (this.#packed.batchLengths[index] ?? 0);
       onBatch?.(batch, scores);
     }
-    this.#naivePasses += candidates.length * this.#packed.sampleShareOf(batches);
+    this.#naiveTokens += candidates.length * this.#packed.sampleTokensOf(batches);
     return scores;
+  }
+
+  /**
+   * Sums of all vectors on one batch: those that the store knows, and the others computed and stored one by one. Before the
+   * self-check has spoken nothing is stored, because its first word may be that these sums are wrong.
+   */
+  async #scoreBatch(
+    index: number,
+    { candidates, vectors, vectorOf, objective, plain, signal }: BatchWork,
+    onRun: (layers: number) => void,
+  ): Promise<readonly Float64Array[]> {
+    const sums = vectors.map((vector) => (plain ? undefined : this.#store?.sums(index, vector)));
+    const missing = vectors.flatMap((strengths, vector) => (sums[vector] === undefined ? [{ strengths, vector }] : []));
+    if (missing.length > 0) {
+      const samples = this.#packed.samplesOf(this.batches[index] ?? []);
+      const trusted = this.#scorer.replay !== null;
+      const store = async (position: number, computed: Float64Array) => {
+        if (plain || this.#store === null) return;
+        await this.#store.store(index, missing[position]?.strengths ?? new Float32Array(), computed);
+      };
+      await this.#open(candidates, signal, objective);
+      this.#runner.setBatch(samples);
+      const computed = await this.#scorer.score(
+        missing.map(({ strengths }) => strengths),
+        {
+          ...{ objective, signal, plain, onRun, rows: samples.map(scoredCount) },
+          onSums: async (position, result) => {
+            requireFinite(result, candidates[vectorOf.indexOf(missing[position]?.vector ?? 0)], samples);
+            if (trusted) await store(position, result);
+          },
+        },
+      );
+      await this.#keepCheck(index);
+      for (const [position, result] of computed.entries()) {
+        sums[missing[position]?.vector ?? 0] = result;
+        if (!trusted) await store(position, result);
+      }
+    }
+    return sums.map((result) => result ?? new Float64Array());
+  }
+
+  /** Once, after the batch that the self-check ran on. */
+  async #keepCheck(index: number): Promise<void> {
+    const { replay, noiseFloor, usable, checkRuns } = this.#scorer;
+    const { loss, notices } = this.facts;
+    if (this.#check !== null || replay === null) return;
+    const layerTokens = checkRuns * this.#source.model.layers * (this.#packed.batchLengths[index] ?? 0);
+    this.#check = { replay, loss: loss ?? "host", noiseFloor, notices, usable, layerTokens };
+    await this.#store?.storeCheck(this.#check);
   }
 
   /** Candidates that need a state at every border, as the lens does: for the estimate of memory. */
@@ -350,6 +425,23 @@ export class ScoreSession extends Owned {
 
   #allBatches(): readonly number[] {
     return this.batches.map((_, index) => index);
+  }
+
+  /** Passes that are still to be computed, assuming that every layer border can be resumed at. */
+  #passesOf(
+    vectors: readonly Float32Array[],
+    batches: readonly number[],
+    objective: ScoreObjective,
+    plain: boolean,
+  ): number {
+    const { partsPerLayer, model } = this.#source;
+    const { layers } = model;
+    return batches.reduce((sum, batch) => {
+      const missing = plain ? vectors : vectors.filter((vector) => this.#store?.sums(batch, vector) === undefined);
+      const computed = plain ? missing.length * layers : planRuns(missing, { partsPerLayer }).layersComputed;
+      const reference = missing.length === 0 ? 0 : referencePasses(objective);
+      return sum + (reference + computed / layers) * this.#packed.shareOf([batch]);
+    }, 0);
   }
 
   async #open(
@@ -385,45 +477,14 @@ function referencePasses(objective: ScoreObjective): number {
   return objective === "kl" ? 1 : 0;
 }
 
-/** `readSamples` makes only such; samples made by hand are checked here. */
-function requireSamples(samples: readonly Sample[]): void {
-  if (samples.length === 0) {
-    throw new UsageError("SAMPLES_EMPTY", "Expected at least one sample for `samples` but received none.");
-  }
-  for (const [index, { tokens, scored }] of samples.entries()) {
-    if (tokens.length === scored.length && scored[0] === 0 && scored.includes(1)) continue;
-    throw new UsageError(
-      "SAMPLE_SHAPE",
-      `Expected \`tokens\` and \`scored\` of one length, with a scored token that is not the first, but sample ${index} has ${tokens.length} tokens and ${scored.length} marks, ${scored.filter((mark) => mark === 1).length} of them scored.`,
-      { details: { sample: index } },
-    );
-  }
-}
-
-/** Logits that overflow make every later number meaningless, so they are found where they arise. */
-function requireFinite(sums: Float64Array, candidate: Candidate | undefined, samples: readonly Sample[]): void {
-  const position = sums.findIndex((sum) => !Number.isFinite(sum));
-  if (position < 0) return;
-  const id = candidate?.id ?? "";
-  const line = samples[position]?.line ?? 0;
-  throw new BackendError(
-    "SCORE_NOT_FINITE",
-    `Expected a finite score but received ${sums[position] ?? NaN} for candidate \`${id}\` on the sample of line ${line}: the model, the adapter at this strength or the backend computes numbers that overflow. Try another backend or quantisation, or leave this candidate or sample out.`,
-    { details: { candidate: id, line } },
-  );
-}
-
-function requireObjective(objective: string): void {
-  if (objective === "nll" || objective === "kl") return;
-  throw new UsageError("OBJECTIVE_RANGE", `Expected \`nll\` or \`kl\` for \`objective\` but received ${objective}.`, {
-    details: { option: "objective", received: objective },
-  });
-}
-
-function requireRange(option: string, value: number, low: number, high: number): void {
-  if (Number.isInteger(value) && value >= low && value <= high) return;
-  const code = option === "threads" ? "THREADS_RANGE" : "BATCH_TOKENS_RANGE";
-  throw new UsageError(code, `Expected an integer from ${low} to ${high} for \`${option}\` but received ${value}.`, {
-    details: { option, received: value },
-  });
+/** One call of `score`, as every batch of it sees it. */
+interface BatchWork {
+  readonly candidates: readonly Candidate[];
+  /** Distinct, see `strengthsOf`. */
+  readonly vectors: readonly Float32Array[];
+  /** Of each candidate. */
+  readonly vectorOf: readonly number[];
+  readonly objective: ScoreObjective;
+  readonly plain: boolean;
+  readonly signal: AbortSignal | undefined;
 }

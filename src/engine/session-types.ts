@@ -63,7 +63,7 @@ export interface ScoreCost {
  */
 export type ReplayMode = "exact" | "close" | "plain" | null;
 
-/** What a session has done so far. */
+/** What a session has done so far. What a store knew counts as if it were done here, so a resumed run tells the same. */
 export interface SessionFacts {
   readonly passes: number;
   readonly naivePasses: number;

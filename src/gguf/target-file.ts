@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { access, constants, link, lstat, open, rename, stat, unlink, type FileHandle } from "node:fs/promises";
+import { access, constants, link, lstat, open, readdir, rename, stat, unlink, type FileHandle } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { BackendError, LoraBoundaryError, UsageError } from "../errors.js";
 import { throwIfCancelled } from "./exact-io.js";
@@ -29,9 +29,7 @@ export async function writeTarget<Result>(
 ): Promise<Result> {
   await requireTarget(target, inputs, options);
   const folder = dirname(resolve(target));
-  // A name cut to 40 characters keeps the whole below the 255 bytes that file systems allow.
-  const name = `.${basename(target).slice(0, 40)}.${randomBytes(6).toString("hex")}.tmp`;
-  const temporary = join(folder, name);
+  const temporary = join(folder, `${temporaryPrefix(target)}${randomBytes(6).toString("hex")}.tmp`);
   try {
     const handle = await open(temporary, "wx+");
     try {
@@ -68,6 +66,23 @@ export async function requireTarget(
   } catch (error) {
     throw targetError(target, error);
   }
+}
+
+/** Removes what a killed process has left of `target`; only where none is writing it now. */
+export async function removeLeftovers(target: string): Promise<void> {
+  const folder = dirname(resolve(target));
+  const prefix = temporaryPrefix(target);
+  const names = await readdir(folder).catch(() => []);
+  for (const name of names) {
+    if (name.startsWith(prefix) && /^[0-9a-f]{12}\.tmp$/.test(name.slice(prefix.length))) {
+      await removeIfThere(join(folder, name));
+    }
+  }
+}
+
+/** A name cut to 40 characters keeps the whole below the 255 bytes that file systems allow. */
+function temporaryPrefix(target: string): string {
+  return `.${basename(target).slice(0, 40)}.`;
 }
 
 async function refuseTarget(target: string, inputs: readonly string[], force: boolean): Promise<void> {
@@ -153,7 +168,8 @@ function isSystemError(error: unknown, ...codes: readonly string[]): error is No
   return error instanceof Error && codes.includes((error as NodeJS.ErrnoException).code ?? "");
 }
 
-function targetError(target: string, error: unknown): unknown {
+/** The error for a target that the system refuses to open or write; others as they are. */
+export function targetError(target: string, error: unknown): unknown {
   if (error instanceof LoraBoundaryError || !(error instanceof Error)) return error;
   const code = String((error as NodeJS.ErrnoException).code);
   // Node.js itself refuses a name with a zero byte, before the system sees it.

@@ -70,6 +70,9 @@ export async function search(scorer: SearchScorer, options: SearchOptions = {}):
   return run.outcome();
 }
 
+/** Families whose candidates no score decides: their samples can be scored in parts. */
+export const FAMILIES_BEFOREHAND: readonly Family[] = ["boundary", "prefix", "knockout", "scale"];
+
 /** Candidates that are known before anything is scored, references included; each name once. */
 export function candidatesBeforehand(
   layers: number,
@@ -116,7 +119,7 @@ class SearchRun {
     requireSpread(this.#units);
     this.#book = new ScoreBook(scorer, {
       ...(signal && { signal }),
-      ...(isSpent && { isSpent }),
+      ...(isSpent && { isSpent: () => isSpent() && this.#canJudge() }),
       onPasses: (passes) => {
         this.#done += passes;
         this.#report();
@@ -164,10 +167,13 @@ class SearchRun {
 
   /** Null where fewer than two independent samples are complete. */
   partial(): SearchOutcome | null {
-    const isFirst = this.#stage === "boundary";
-    const shared = isFirst ? this.#book.sharedSamples() : [];
-    if (isFirst && new Set(shared.map((sample) => this.#units.ofSample[sample])).size < 2) return null;
-    return this.outcome();
+    return this.#canJudge() ? this.outcome() : null;
+  }
+
+  /** Later stages begin when all candidates of the first are complete. */
+  #canJudge(): boolean {
+    if (this.#stage !== "boundary") return true;
+    return new Set(this.#book.sharedSamples().map((sample) => this.#units.ofSample[sample])).size >= 2;
   }
 
   async #race(stage: SearchProgress["stage"], candidates: readonly Candidate[], batches?: readonly number[]) {

@@ -92,7 +92,7 @@ describe.skipIf(process.platform === "win32")("a target that cannot be filled", 
     expect(stderr).toContain("the disk is full");
     const result = JSON.parse(stdout) as CalibrationResult;
     expect({ output: result.output, chosen: result.selected !== null }).toEqual({ output: null, chosen: true });
-    expect((await readdir(folder.path)).filter((name) => name.includes("full.gguf"))).toEqual([]);
+    expect((await readdir(folder.path)).filter((name) => name.includes("full.gguf"))).toEqual(["full.gguf.journal"]);
   });
 });
 
@@ -148,15 +148,14 @@ describe("looking before it runs", () => {
 });
 
 describe("Ctrl-C", () => {
-  it("stops within a second, says what is known, exits 130, and leaves nothing", async () => {
+  it("stops within a second, says what is known, exits 130, and leaves its journal alone", async () => {
     const before = await readdir(folder.path);
     const args = [...FILES, "--threads", "1", "--batch-tokens", "128", "-o", "cancelled.gguf"];
     const child = start(["calibrate", ...args], { cwd: folder.path });
     const end = ended(child);
-    let plan = "";
-    child.stderr?.on("data", (text: string) => (plan += text));
-    // The first batch is complete: from then on something is known.
-    while (!/Scoring candidates: [1-9]/.test(plan)) await wait(20);
+    const journal = join(folder.path, "cancelled.gguf.journal");
+    // Two batches, of two to four samples each.
+    while (!/"batch":2,/.test(await readFile(journal, "utf8").catch(() => ""))) await wait(20);
     const asked = performance.now();
     child.kill("SIGINT");
     const { code, stdout, stderr } = await end;
@@ -164,17 +163,39 @@ describe("Ctrl-C", () => {
     expect(code).toBe(130);
     expect(stderr).toContain("Cancelled.");
     expect(stdout).toMatch(/^Known so far, from \d+ of 120 samples/);
-    expect(await readdir(folder.path)).toEqual(before);
+    expect(await readdir(folder.path)).toEqual([...before, "cancelled.gguf.journal"].sort());
   });
 });
 
 describe("bad input", () => {
   const bad: readonly (readonly [name: string, args: readonly string[], code: number, message: string])[] = [
-    ["no arguments", [], 2, "missing required argument 'base'"],
+    ["no arguments", [], 2, "received nothing: missing required argument 'base'"],
     ["swapped files", [DEMO.adapter, DEMO.base, DEMO.samples], 3, "give the base model first"],
     ["no samples file", [DEMO.base, DEMO.adapter, "missing.jsonl"], 3, "Expected a samples file at missing.jsonl"],
     ["margin", [...FILES, "--margin", "1"], 2, "between 0 and 1 for `margin` but received 1"],
     ["confidence", [...FILES, "--confidence", "0"], 2, "between 0 and 1 for `confidence` but received 0"],
+    ["two files", FILES.slice(0, 2), 2, "missing required argument 'samples'"],
+    ["a part without --json", [...FILES, "--shard", "1/2"], 2, "Expected `--json` with `--shard`"],
+    ["a part that writes", [...FILES, "--shard", "1/2", "-o", "p.gguf"], 2, "give it to --merge"],
+    ["a part of what", [...FILES, "--shard", "1of2", "--json", "p.json"], 2, "such as 2/3"],
+    ["merging with files", [...FILES, "--merge", "p.json"], 2, "the files of parts alone with `--merge`"],
+    [
+      "merging with a seed",
+      ["--merge", "p.json", "--seed", "1"],
+      2,
+      "leave out other files, --shard, --resume, --seed",
+    ],
+    [
+      "a part of a race",
+      [...FILES, "--shard", "1/2", "--json", "p.json", "--strategy", "race"],
+      2,
+      "--strategy exhaustive",
+    ],
+    ["merging nothing", ["--merge", "p.json"], 3, "p.json: there is no such file"],
+    ["resuming from where", [...FILES, "--resume"], 2, "which name the journal"],
+    ["resuming without", [...FILES, "--resume", "--no-journal", "-o", "x.gguf"], 2, "which name the journal"],
+    ["journal is output", [...FILES, "--journal", "x.gguf", "-o", "x.gguf"], 2, "another file than x.gguf"],
+    ["journal is input", [...FILES, "--journal", DEMO.samples], 2, "never written over"],
     ["goal", [...FILES, "--goal", "speed"], 2, "Allowed choices are economy, quality"],
     ["threads", [...FILES, "--threads", "0"], 2, "for `threads` but received 0"],
     ["template variables", [...FILES, "--template-vars", "{"], 2, "a JSON object for `--template-vars`"],

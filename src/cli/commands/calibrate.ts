@@ -1,16 +1,15 @@
-import { resolve } from "node:path";
 import { Option, type Command } from "commander";
 import { calibrate, type CalibrationProgress } from "../../calibration/calibrate.js";
 import { plan, type CalibrationPlan } from "../../calibration/plan.js";
+import { scoreShard, type RecordedJudging, type ScoreShardOptions, type Shard } from "../../calibration/shard.js";
 import { writeVerified } from "../../calibration/write-verified.js";
 import { readSamples } from "../../data/read-samples.js";
 import type { SampleSet } from "../../data/sample.js";
 import { renderSample } from "../../data/show-sample.js";
 import type { Adapter } from "../../engine/adapter.js";
 import { loadModel } from "../../engine/model.js";
-import { InputError, LoraBoundaryError, UsageError } from "../../errors.js";
+import { LoraBoundaryError, UsageError } from "../../errors.js";
 import { loadObjective } from "../../evaluation/load-metric.js";
-import { requireTarget } from "../../gguf/target-file.js";
 import { renderPlan, type PlanView } from "../../report/plan.js";
 import { renderShownSample } from "../../report/shown-sample.js";
 import { renderCalibration } from "../../report/terminal.js";
@@ -20,14 +19,17 @@ import { FAMILIES, type Family } from "../../lora/candidate.js";
 import { CONTROL_SCALES } from "../../search/families.js";
 import type { Strategy } from "../../search/race.js";
 import { addAnswerOptions, answerOptions, type AnswerFlags } from "../answer-options.js";
+import { requireOutput, tellOutcome } from "../calibration-outcome.js";
 import type { CommandContext } from "../context.js";
 import { downloading } from "../downloading.js";
 import { examples } from "../help.js";
 import { deliver, jsonOption, requireJsonTarget, type JsonRequest } from "../json-output.js";
+import { journalRequest } from "../journal-file.js";
 import { addMachineOptions, deviceOptions, sessionOptions, type MachineFlags } from "../machine-options.js";
 import { decimal, duration, integer } from "../numbers.js";
 import { pageOption, requirePageTarget, writePage, type PageRequest } from "../page-output.js";
 import { addSampleOptions, readingOptions, type SampleFlags } from "../sample-options.js";
+import { renderPart, requireShardTargets, runMerge, shardOf, type MergeFlags } from "./calibrate-parts.js";
 
 interface CalibrateFlags extends MachineFlags, SampleFlags, AnswerFlags {
   readonly output?: string;
@@ -37,9 +39,13 @@ interface CalibrateFlags extends MachineFlags, SampleFlags, AnswerFlags {
   readonly objective: string;
   readonly keepAnswers?: true;
   readonly inSample?: true;
-  readonly goal: "economy" | "quality";
-  readonly margin: number;
-  readonly confidence: number;
+  readonly journal?: string | false;
+  readonly resume?: true;
+  readonly shard?: Shard;
+  readonly merge?: readonly string[];
+  readonly goal?: "economy" | "quality";
+  readonly margin?: number;
+  readonly confidence?: number;
   readonly families: readonly Family[];
   readonly strategy?: Strategy;
   readonly per: "layer" | "module";
@@ -75,10 +81,10 @@ export function configure(command: Command): void {
         "adapter with the fewest layers that loses nothing. Without proof nothing is written, and the exit code is 1.",
     )
     .usage("<base> <adapter> <samples> [-o <file>] [options]")
-    .argument("<base>", "GGUF base model, the first part of a split one")
-    .argument("<adapter>", "GGUF LoRA adapter trained on it")
+    .argument("[base]", "GGUF base model, the first part of a split one")
+    .argument("[adapter]", "GGUF LoRA adapter trained on it")
     .argument(
-      "<samples>",
+      "[samples]",
       "JSONL or JSON array: prompt + completion, messages, conversations, instruction + output, or text",
     )
     .option("-o, --output <file>", "adapter to write, where a cut is proven")
@@ -86,9 +92,10 @@ export function configure(command: Command): void {
     .addOption(pageOption())
     .option("--force", "write over existing files, and go on where the adapter does not beat the base model")
     .addOption(
-      new Option("--goal <goal>", "economy: the fewest layers that lose nothing; quality: the best proven better")
-        .choices(["economy", "quality"])
-        .default("economy"),
+      new Option(
+        "--goal <goal>",
+        "economy: the fewest layers that lose nothing; quality: the best proven better (default: economy)",
+      ).choices(["economy", "quality"]),
     )
     .option(
       "--objective <objective>",
@@ -98,9 +105,9 @@ export function configure(command: Command): void {
       "nll",
     )
     .option("--in-sample", "the adapter was trained on these samples: say so, and call nothing better")
-    .option("--margin <share>", "share of the adapter's gain that may be lost", decimal, 0.02)
-    .option("--confidence <level>", "of all bounds together", decimal, 0.95)
-    .option("--seed <n>", "of everything random", integer, 0)
+    .option("--margin <share>", "share of the adapter's gain that may be lost (default: 0.02)", decimal)
+    .option("--confidence <level>", "of all bounds together (default: 0.95)", decimal)
+    .option("--seed <n>", "of everything random (default: 0)", integer)
     .option("--families <names>", `candidates to try, joined by commas: ${FAMILIES.join(", ")}`, familyNames, [
       "boundary",
     ])
@@ -123,7 +130,13 @@ export function configure(command: Command): void {
     )
     .option("--controls", `score the whole adapter at ${CONTROL_SCALES.join(", ")} as well, not only when needed`)
     .option("--token-weighted", "let samples count by their scored tokens, not all the same")
-    .option("--dry-run", "print cost, memory and what the samples can show, then stop");
+    .option("--dry-run", "print cost, memory and what the samples can show, then stop")
+    .optionsGroup("Long runs:")
+    .option("--journal <file>", "where finished work is kept (default: beside -o or --json, FILE.journal)")
+    .option("--no-journal", "keep none")
+    .option("--resume", "go on from the journal, over the run's own files; margin, confidence and goal may change")
+    .option("--shard <i/n>", "score part i of n of the samples, into --json", shardOf)
+    .option("--merge <parts...>", "give the result of the whole run from the files of all parts");
   addSampleOptions(command).option("--show-sample <n>", "print sample n as the model sees it, then stop", integer);
   addAnswerOptions(command).option("--keep-answers", "put every answer into the JSON result, which makes it large");
   addMachineOptions(command)
@@ -136,21 +149,32 @@ export function configure(command: Command): void {
 }
 
 export async function run(args: readonly string[], flags: CalibrateFlags, context: CommandContext): Promise<number> {
-  const [base = "", source = "", samplesPath = ""] = args;
-  const { force = false, output } = flags;
+  if (flags.merge !== undefined) return await runMerge(mergeFlags(args, flags), context);
+  const [base, source, samplesPath] = args;
+  if (base === undefined || source === undefined || samplesPath === undefined) {
+    const names = ["base", "adapter", "samples"];
+    throw new UsageError(
+      "CALIBRATE_ARGUMENTS",
+      `Expected <base> <adapter> <samples> but received ${args.length === 0 ? "nothing" : args.join(" ")}: missing required argument '${names[args.length] ?? ""}'.`,
+    );
+  }
+  const { output, shard } = flags;
+  if (shard !== undefined) requireShardTargets(flags.json, output);
+  const files = [base, source, samplesPath];
+  const journal = await journalRequest(flags, files);
+  const force = flags.force === true || journal.resumes;
   const json: JsonRequest = {
     target: flags.json,
-    inputs: [base, source, samplesPath, ...(output === undefined ? [] : [output])],
+    inputs: [...files, ...(output === undefined ? [] : [output])],
     force,
   };
-  // A run of an hour must not fail at its end for a name.
-  if (output !== undefined) await requireOutput(output, flags, [base, source, samplesPath]);
+  if (output !== undefined) await requireOutput(output, flags.json, files, force);
   await requireJsonTarget(json);
   const page: PageRequest = { target: flags.report, inputs: json.inputs, force };
   await requirePageTarget(page);
   // What is mistyped must not wait for a model to load.
   const objective = await loadObjective(flags.objective);
-  const reading = await readingOptions(flags, context.signal);
+  const reading = await readingOptions(flags);
 
   const { signal, progress } = context;
   await using model = await loadModel(base, {
@@ -162,7 +186,7 @@ export async function run(args: readonly string[], flags: CalibrateFlags, contex
     },
   });
   if (model.placement.notice !== null) context.stderr(model.placement.notice);
-  const samples = await readSamples(samplesPath, model, { ...reading, promptOnly: flags.objective === "kl" });
+  const samples = await readSamples(samplesPath, model, { ...reading, signal, promptOnly: flags.objective === "kl" });
   // Before hours are spent on a wrong template, not after.
   for (const notice of samples.notices) context.stderr(`Notice: ${printable(notice)}`);
   if (flags.showSample !== undefined) {
@@ -181,24 +205,30 @@ export async function run(args: readonly string[], flags: CalibrateFlags, contex
     return 0;
   }
 
+  const running: ScoreShardOptions = {
+    ...options,
+    ...{ ...judgingOf(flags), hash: flags.hash, journal: journal.options, signal },
+    command: ["lora-boundary", ...context.argv],
+    onNotice: (notice) => {
+      context.stderr(`Notice: ${printable(notice)}`);
+    },
+    onProgress: (step) => {
+      progress.update(progressStep(step));
+    },
+  };
+  if (shard !== undefined) {
+    const part = await scoreShard(adapter, samples, shard, { ...running, reading: { ...reading } });
+    progress.done();
+    await deliver(part, () => renderPart(part), json, context);
+    return 0;
+  }
   let result: CalibrationResult;
   try {
     result = await calibrate(adapter, samples, {
-      ...options,
-      goal: flags.goal,
-      inSample: flags.inSample ?? false,
-      seed: flags.seed,
-      tokenWeighted: flags.tokenWeighted ?? false,
-      force,
-      hash: flags.hash,
+      ...running,
       keepAnswers: flags.keepAnswers ?? false,
-      command: ["lora-boundary", ...context.argv],
-      signal,
       onPlan: (estimate) => {
         context.stderr(renderPlan(planView(estimate), context.style));
-      },
-      onProgress: (step) => {
-        progress.update(progressStep(step));
       },
     });
   } catch (error) {
@@ -206,27 +236,14 @@ export async function run(args: readonly string[], flags: CalibrateFlags, contex
     if (error instanceof LoraBoundaryError && "partial" in error.details) await showPartial(error, json, page, context);
     throw error;
   }
-  let failure: Error | null = null;
-  if (output !== undefined && result.selected !== null) {
-    try {
-      result = await write(adapter, samples, result, output, flags, context);
-    } catch (error) {
-      if (!(error instanceof Error)) throw error;
-      // What took an hour to find is told all the same; the failure follows.
-      failure = error;
-    }
-  }
-  progress.done();
-  await deliver(result, () => renderCalibration(result, context.style), json, context);
-  await writePage(result, page, context);
-  if (failure !== null) throw failure;
-  if (!result.gate.passed && !result.gate.forced) {
-    throw new InputError(
-      result.gate.failure === "no-gain" ? "GATE_NO_GAIN" : "GATE_TOO_FEW",
-      "The search stopped because the full adapter is not proven better than the base model; see the likely causes above. To go on all the same: --force.",
-    );
-  }
-  return result.selected === null ? 1 : 0;
+  const write = (found: CalibrationResult) =>
+    writeSelected(adapter, samples, found, output ?? "", { ...flags, force }, context);
+  return await tellOutcome(result, output === undefined ? null : write, { json, page }, context);
+}
+
+function judgingOf(flags: CalibrateFlags): RecordedJudging {
+  const { goal, margin, confidence, seed, tokenWeighted, inSample, force } = flags;
+  return { goal, margin, confidence, seed, tokenWeighted, inSample, force };
 }
 
 /** What is no family is refused with the other options, see `checkCalibrationOptions`. */
@@ -234,22 +251,20 @@ function familyNames(text: string): readonly Family[] {
   return text.split(",").map((name) => name.trim()) as Family[];
 }
 
-async function requireOutput(output: string, { json, force = false }: CalibrateFlags, inputs: readonly string[]) {
-  if (output === "" || output === "-") {
+function mergeFlags(args: readonly string[], flags: CalibrateFlags): MergeFlags {
+  const { shard, resume, seed, strategy, budget } = flags;
+  if (args.length > 0 || [shard, resume, seed, strategy, budget].some((flag) => flag !== undefined)) {
     throw new UsageError(
-      "CALIBRATE_OUTPUT",
-      `Expected a file name for \`--output\` but received ${output === "" ? "nothing" : "`-`, stdout, which cannot be checked"}; give a name such as small.gguf.`,
-      { details: { option: "output" } },
+      "MERGE_ALONE",
+      "Expected the files of parts alone with `--merge`, which know their base model, adapter, samples and seed; leave out other files, --shard, --resume, --seed, --strategy and --budget.",
+      { details: { option: "merge" } },
     );
   }
-  if (json !== undefined && resolve(json) === resolve(output)) {
-    throw new UsageError(
-      "CALIBRATE_SAME",
-      `Expected another file than that of \`--output\` for \`--json\` but received ${output} for both; give another name.`,
-      { details: { option: "json" } },
-    );
-  }
-  await requireTarget(output, inputs, { force });
+  const { merge = [], output, json, report, force = false } = flags;
+  return {
+    ...{ merge, output, json, report, force, judging: judgingOf(flags) },
+    ...{ device: deviceOptions(flags), session: sessionOptions(flags) },
+  };
 }
 
 function searchOptions(flags: CalibrateFlags) {
@@ -319,16 +334,15 @@ async function showPartial(error: LoraBoundaryError, json: JsonRequest, page: Pa
   await writePage(partial, page, { ...context, signal: new AbortController().signal });
 }
 
-async function write(
+async function writeSelected(
   adapter: Adapter,
   samples: SampleSet,
   result: CalibrationResult,
   target: string,
   flags: CalibrateFlags,
-  { signal, progress }: CommandContext,
+  { signal }: CommandContext,
 ): Promise<CalibrationResult> {
   if (result.selected === null) return result;
-  progress.update({ label: "Writing and checking the adapter", done: 0, total: 1, secondsLeft: null });
   const output = await writeVerified(adapter, samples, result.selected.candidate, target, {
     ...sessionOptions(flags),
     force: flags.force,

@@ -29,6 +29,7 @@ import { addSampleOptions, readingOptions, type SampleFlags } from "../sample-op
 const BY_LOSS = [NLL_METRIC, CHOICE_METRIC];
 
 interface EvaluateFlags extends SampleFlags, AnswerFlags, MachineFlags {
+  readonly seed: number;
   readonly candidates?: string;
   readonly from?: string;
   readonly metric: string;
@@ -80,7 +81,7 @@ export async function run(args: readonly string[], flags: EvaluateFlags, context
   const names = flags.metric.split(",").map((name) => name.trim());
   const metrics = await Promise.all(names.filter((name) => !BY_LOSS.includes(name)).map((name) => loadMetric(name)));
   const choice = flags.from === undefined ? null : await readCalibration(flags.from);
-  const reading = await readingOptions(flags, signal);
+  const reading = await readingOptions(flags);
 
   await using model = await loadModel(base, {
     ...deviceOptions(flags),
@@ -91,7 +92,7 @@ export async function run(args: readonly string[], flags: EvaluateFlags, context
   });
   if (model.placement.notice !== null) context.stderr(model.placement.notice);
   const candidates = candidatesOf(flags, choice, model.layers);
-  const samples = await readSamples(samplesPath, model, reading);
+  const samples = await readSamples(samplesPath, model, { ...reading, signal });
   for (const notice of samples.notices) context.stderr(`Notice: ${printable(notice)}`);
   // A row without references is told before anything is written, not after.
   if (metrics.length > 0) {

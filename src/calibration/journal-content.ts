@@ -1,0 +1,128 @@
+import { createHash } from "node:crypto";
+import type { SelfCheck } from "../engine/score-store.js";
+import type { RunInputs } from "./run-record.js";
+
+export const JOURNAL_SCHEMA = "lora-boundary/journal@1";
+
+/**
+ * The lines of a journal. Each stands for itself, so what two processes have appended by mistake is still sound, and a
+ * file is good up to its first broken line.
+ */
+export type JournalLine =
+  | { readonly schema: typeof JOURNAL_SCHEMA; readonly inputs: RunInputs }
+  /** A set of samples: `samples`, `guard`. */
+  | { readonly set: string; readonly inputs: RunInputs }
+  | { readonly set: string; readonly check: SelfCheck }
+  /** `strengths`: see `strengthsKey`; `sums`: per sample of the batch, summed negative log-likelihood, nats. */
+  | { readonly set: string; readonly batch: number; readonly strengths: string; readonly sums: readonly number[] }
+  /** As the last line: the run has ended by itself. */
+  | { readonly finished: true };
+
+/** What is known of one set of samples. */
+export class JournalSet {
+  inputs: RunInputs | null = null;
+  check: SelfCheck | null = null;
+  readonly #sums = new Map<string, Float64Array>();
+
+  get scores(): number {
+    return this.#sums.size;
+  }
+
+  sums(batch: number, strengths: string): Float64Array | undefined {
+    return this.#sums.get(`${batch} ${strengths}`);
+  }
+
+  add(batch: number, strengths: string, sums: ArrayLike<number>): void {
+    this.#sums.set(`${batch} ${strengths}`, Float64Array.from(sums));
+  }
+}
+
+/** What the lines of a journal say together. */
+export class JournalContent {
+  /** Null before the first line. */
+  inputs: RunInputs | null = null;
+  finished = false;
+  readonly #sets = new Map<string, JournalSet>();
+
+  set(name: string): JournalSet {
+    const known = this.#sets.get(name) ?? new JournalSet();
+    this.#sets.set(name, known);
+    return known;
+  }
+
+  /** Scores of one candidate on one batch, in all sets. */
+  get scores(): number {
+    return [...this.#sets.values()].reduce((sum, { scores }) => sum + scores, 0);
+  }
+
+  /** @returns false for anything that is no line of a journal; nothing is taken of it then */
+  read(text: string): boolean {
+    const line = parsed(text);
+    if (line === null) return false;
+    if ((this.inputs === null) !== "schema" in line) return false;
+    this.finished = "finished" in line;
+    if ("schema" in line) this.inputs = line.inputs;
+    else if ("sums" in line) this.set(line.set).add(line.batch, line.strengths, line.sums);
+    else if ("check" in line) this.set(line.set).check = line.check;
+    else if ("inputs" in line) this.set(line.set).inputs = line.inputs;
+    return true;
+  }
+}
+
+/** Names a vector of strengths by its bits. */
+export function strengthsKey(strengths: Float32Array): string {
+  return createHash("sha256").update(strengths).digest("hex").slice(0, 24);
+}
+
+function parsed(text: string): JournalLine | null {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return null;
+  }
+  return isObject(value) && isLine(value) ? (value as unknown as JournalLine) : null;
+}
+
+function isLine(value: Readonly<Record<string, unknown>>): boolean {
+  const { schema, set, inputs, check, batch, strengths, sums, finished } = value;
+  if (finished === true) return true;
+  if (schema !== undefined) return schema === JOURNAL_SCHEMA && isInputs(inputs);
+  if (typeof set !== "string") return false;
+  if (sums !== undefined) {
+    return Number.isSafeInteger(batch) && typeof strengths === "string" && isNumbers(sums);
+  }
+  return check === undefined ? isInputs(inputs) : isObject(check) && isCheck(check);
+}
+
+function isCheck({
+  replay,
+  loss,
+  noiseFloor,
+  notices,
+  usable,
+  layerTokens,
+}: Readonly<Record<string, unknown>>): boolean {
+  return (
+    ["exact", "close", "plain"].includes(replay as string) &&
+    ["graph", "host"].includes(loss as string) &&
+    Number.isFinite(noiseFloor) &&
+    Number.isSafeInteger(layerTokens) &&
+    Array.isArray(notices) &&
+    notices.every((notice) => typeof notice === "string") &&
+    Array.isArray(usable) &&
+    usable.every((border) => typeof border === "boolean")
+  );
+}
+
+function isInputs(value: unknown): boolean {
+  return isObject(value) && Object.values(value).every((input) => typeof input === "string");
+}
+
+function isNumbers(value: unknown): boolean {
+  return Array.isArray(value) && value.length > 0 && value.every(Number.isFinite);
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
