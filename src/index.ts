@@ -1,3 +1,14 @@
+export type {
+  Analysis,
+  LayerEffect,
+  LayerEffects,
+  Lens,
+  LensLayer,
+  ModuleEffect,
+  Reading,
+} from "./analysis/analysis.js";
+export { layerEffects, type EffectOptions } from "./analysis/layer-effects.js";
+export { lens, type LensOptions } from "./analysis/lens.js";
 export { calibrate, type CalibrateOptions, type CalibrationProgress } from "./calibration/calibrate.js";
 export { plan, type CalibrationPlan, type PlanOptions } from "./calibration/plan.js";
 export { writeVerified, type WriteVerifiedOptions } from "./calibration/write-verified.js";
@@ -49,6 +60,7 @@ export type { Comparison, EvaluatedCandidate, EvaluationResult, MetricScore } fr
 export { checkCompatible } from "./lora/compatibility.js";
 export { describeFile, type AdapterDescription, type ModelDescription } from "./lora/describe.js";
 export { formatLayerScales } from "./lora/format-layer-scales.js";
+export { layerNorms, type LayerNorm } from "./lora/layer-norms.js";
 export { parseCandidate, parseCandidates } from "./lora/parse-candidate.js";
 export { parseKeep } from "./lora/keep.js";
 export { parseLayerScales, type LayerGrammarOptions, type LayerScales } from "./lora/layer-grammar.js";
@@ -76,4 +88,6 @@ export type {
   SubsetSection,
   Verdict,
 } from "./result.js";
+export { readAnalysis } from "./results/read-analysis.js";
+export { readResult } from "./results/read-result.js";
 export { boundaryCandidates, scaleCandidates } from "./search/families.js";

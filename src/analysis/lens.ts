@@ -9,6 +9,10 @@ import { effectCandidates } from "./layer-effects.js";
 /** Share of the whole fall of the NLL that is made at the knee. */
 export const KNEE_SHARE = 0.9;
 
+export interface LensOptions extends ScoreSessionOptions {
+  readonly signal?: AbortSignal;
+}
+
 /**
  * The paper's manual way: how well every layer's output, read through the model's own output norm and head, tells the
  * true tokens, with the full adapter and without. A picture and a hint; the search is what proves.
@@ -19,7 +23,7 @@ export const KNEE_SHARE = 0.9;
 export async function lens(
   adapter: Adapter,
   samples: readonly Sample[],
-  options: ScoreSessionOptions & { readonly signal?: AbortSignal } = {},
+  options: LensOptions = {},
 ): Promise<Lens | null> {
   const units = independentUnits(
     samples.map(({ group }) => group),
@@ -34,7 +38,7 @@ export async function lens(
   const base = full && (await session.lens(baseModel, options));
   if (full === null || base === null) return null;
   const layers = layersOf(full, units);
-  return { base: layersOf(base, units), full: layers, knee: kneeOf(layers) };
+  return { base: layersOf(base, units), full: layers, knee: kneeOf(layers), samples: samples.length };
 }
 
 function layersOf({ layers, nll, probability, logRank }: LensScores, units: Units): readonly LensLayer[] {

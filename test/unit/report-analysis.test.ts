@@ -19,7 +19,7 @@ const bare: Analysis = {
   version: "0.0.0",
   createdAt: "2025-01-01T00:00:00.000Z",
   command: ["lora-boundary", "analyze"],
-  adapter: { path: "a.gguf", layers: LAYERS, rank: 8, alpha: 16 },
+  adapter: { path: "a.gguf", fingerprint: "f00d", layers: LAYERS, rank: 8, alpha: 16 },
   model: null,
   data: null,
   norms: LAYERS.map((layer) => ({
@@ -44,9 +44,10 @@ const whole: Analysis = {
     criticalValue: 3.1,
     gain: interval(1.5),
     layers: LAYERS.map((layer) => ({ layer, leftOut: interval(layer / 10 - 0.33), alone: interval(0.2) })),
+    modules: null,
     passes: 12.34,
   },
-  lens: { base: readings, full: readings, knee: 10 },
+  lens: { base: readings, full: readings, knee: 10, samples: 20 },
 };
 
 describe("an analysis", () => {
