@@ -53,10 +53,11 @@ export async function run({ json, args }) {
     layersRead: read.full.length,
     layers: model.layers,
     samples: samples.length,
+    lensSamples: read.samples,
   };
   await model.dispose();
   say(
-    `lens / search: ${figures.costRatio.toFixed(2)} of the time (median of ${ratios.length}, at most 0.5), ${figures.passRatio.toFixed(2)} of the passes, output heads not counted; ${figures.layersRead} of ${figures.layers} layers read`,
+    `lens / search: ${figures.costRatio.toFixed(2)} of the time (median of ${ratios.length}, at most 0.5), ${figures.passRatio.toFixed(2)} of the passes, output heads not counted; ${figures.layersRead} of ${figures.layers} layers and ${figures.lensSamples} of ${figures.samples} samples read`,
   );
   say(`last layer is the scorer's own answer, bit for bit: ${lastLayerEqual ? "yes" : "NO"}`);
   return figures;

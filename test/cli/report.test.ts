@@ -44,6 +44,22 @@ describe("every JSON that the tool writes keeps to its published schema", () => 
     ["inspect of a model", ["inspect", DEMO.base, "--json", "-"]],
     ["doctor with files", ["doctor", DEMO.base, DEMO.adapter, DEMO.samples, "--json", "-"]],
     ["doctor of the machine", ["doctor", "--json", "-"]],
+    [
+      "calibrate --dry-run",
+      [
+        "calibrate",
+        DEMO.base,
+        DEMO.adapter,
+        DEMO.samples,
+        "--threads",
+        "1",
+        "--limit",
+        "8",
+        "--dry-run",
+        "--json",
+        "-",
+      ],
+    ],
     ["trim", ["trim", DEMO.adapter, "--keep", "0-3", "-o", "schema.gguf", "--json", "-"]],
   ])("%s", async (_, args) => {
     const { stdout } = await inFolder(...args);
