@@ -1,3 +1,14 @@
+export type {
+  Analysis,
+  LayerEffect,
+  LayerEffects,
+  Lens,
+  LensLayer,
+  ModuleEffect,
+  Reading,
+} from "./analysis/analysis.js";
+export { layerEffects, type EffectOptions } from "./analysis/layer-effects.js";
+export { lens, type LensOptions } from "./analysis/lens.js";
 export { calibrate, type CalibrateOptions, type CalibrationProgress } from "./calibration/calibrate.js";
 export type { ObjectiveChoice } from "./calibration/objective.js";
 export type { JournalOptions } from "./calibration/journal.js";
@@ -56,6 +67,7 @@ export { parseCandidateList, type CandidateListOptions } from "./lora/candidate-
 export { checkCompatible } from "./lora/compatibility.js";
 export { describeFile, type AdapterDescription, type ModelDescription } from "./lora/describe.js";
 export { formatLayerScales } from "./lora/format-layer-scales.js";
+export { layerNorms, type LayerNorm } from "./lora/layer-norms.js";
 export { parseKeep } from "./lora/keep.js";
 export { parseLayerScales, type LayerGrammarOptions, type LayerScales } from "./lora/layer-grammar.js";
 export { readLayerPresets, type LayerPresets } from "./lora/layer-presets.js";
@@ -83,4 +95,6 @@ export type {
   SubsetSection,
   Verdict,
 } from "./result.js";
+export { readAnalysis } from "./results/read-analysis.js";
+export { readResult } from "./results/read-result.js";
 export { boundaryCandidates, scaleCandidates } from "./search/families.js";

@@ -10,6 +10,11 @@ export interface LayerEffect {
   readonly alone: Interval;
 }
 
+/** As {@link LayerEffect}, of the attention pairs or the feed-forward pairs of a layer alone. */
+export interface ModuleEffect extends LayerEffect {
+  readonly part: "attention" | "ffn";
+}
+
 export interface LayerEffects {
   readonly samples: number;
   readonly groups: number;
@@ -19,6 +24,8 @@ export interface LayerEffects {
   /** NLL of the base model minus NLL of the full adapter. */
   readonly gain: Interval;
   readonly layers: readonly LayerEffect[];
+  /** Both halves of the layers that have both, within the same bounds; null unless the adapter is loaded `per: "module"`. */
+  readonly modules: readonly ModuleEffect[] | null;
   /** Passes over the samples: layer-token evaluations / (L x tokens). */
   readonly passes: number;
 }
@@ -47,6 +54,8 @@ export interface Lens {
    * layer to the last; null where it does not fall.
    */
   readonly knee: number | null;
+  /** Samples that were read: with a large output head not all of them, so that the lens stays cheap beside a search. */
+  readonly samples: number;
 }
 
 /** Schema `lora-boundary/analysis@1`. Plain JSON; fields are added, never renamed. */
@@ -57,6 +66,8 @@ export interface Analysis {
   readonly command: readonly string[];
   readonly adapter: {
     readonly path: string;
+    /** As in a calibration of it. */
+    readonly fingerprint: string;
     readonly layers: readonly number[];
     readonly rank: number;
     readonly alpha: number;

@@ -2,25 +2,32 @@ import { scoredCount, type Sample } from "../data/sample.js";
 import type { Adapter } from "../engine/adapter.js";
 import type { LensScores } from "../engine/lens-scores.js";
 import type { ScoreSessionOptions } from "../engine/session-types.js";
+import { seededRandom, shuffledIndices } from "../search/resample.js";
 import { independentUnits, requireSpread, unitMean, type Units } from "../search/units.js";
 import type { Lens, LensLayer, Reading } from "./analysis.js";
 import { effectCandidates } from "./layer-effects.js";
+import { lensShare } from "./lens-cost.js";
 
 /** Share of the whole fall of the NLL that is made at the knee. */
 export const KNEE_SHARE = 0.9;
 
+export interface LensOptions extends ScoreSessionOptions {
+  readonly signal?: AbortSignal;
+}
+
+/** Fewest samples for a standard error that means something. */
+const FEWEST_SAMPLES = 8;
+
 /**
  * The paper's manual way: how well every layer's output, read through the model's own output norm and head, tells the
- * true tokens, with the full adapter and without. A picture and a hint; the search is what proves.
+ * true tokens, with the full adapter and without. Where the vocabulary is large beside the layers, a random part of the
+ * samples is read, so that it costs at most half of an exhaustive boundary search. A picture and a hint; the search is what proves.
  *
  * @returns null where the architecture has no border between its last layer and the output norm
  * @throws InputError TOO_FEW_SAMPLES; MemoryError, BackendError, CancelledError
  */
-export async function lens(
-  adapter: Adapter,
-  samples: readonly Sample[],
-  options: ScoreSessionOptions & { readonly signal?: AbortSignal } = {},
-): Promise<Lens | null> {
+export async function lens(adapter: Adapter, all: readonly Sample[], options: LensOptions = {}): Promise<Lens | null> {
+  const samples = cheapEnough(adapter, all, options.seed ?? 0);
   const units = independentUnits(
     samples.map(({ group }) => group),
     Int32Array.from(samples, scoredCount),
@@ -34,7 +41,18 @@ export async function lens(
   const base = full && (await session.lens(baseModel, options));
   if (full === null || base === null) return null;
   const layers = layersOf(full, units);
-  return { base: layersOf(base, units), full: layers, knee: kneeOf(layers) };
+  return { base: layersOf(base, units), full: layers, knee: kneeOf(layers), samples: samples.length };
+}
+
+/** A random part of the samples where the output head is large beside the layers; in their order. */
+function cheapEnough({ model }: Adapter, samples: readonly Sample[], seed: number): readonly Sample[] {
+  const tokens = samples.reduce((sum, it) => sum + it.tokens.length, 0);
+  const scoredTokens = samples.reduce((sum, it) => sum + scoredCount(it), 0);
+  const share = lensShare({ layers: model.layers, tensors: model.file.tensors, tokens, scoredTokens });
+  const count = Math.min(samples.length, Math.max(FEWEST_SAMPLES, Math.floor(samples.length * share)));
+  if (count === samples.length) return samples;
+  const chosen = Array.from(shuffledIndices(samples.length, seededRandom(seed, 8)).slice(0, count));
+  return chosen.sort((a, b) => a - b).flatMap((index) => samples[index] ?? []);
 }
 
 function layersOf({ layers, nll, probability, logRank }: LensScores, units: Units): readonly LensLayer[] {

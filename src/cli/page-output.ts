@@ -1,4 +1,5 @@
 import { Option } from "commander";
+import type { Analysis } from "../analysis/analysis.js";
 import { readSampleTexts } from "../data/sample-texts.js";
 import { CancelledError, LoraBoundaryError } from "../errors.js";
 import { requireTarget, writeTarget } from "../gguf/target-file.js";
@@ -29,10 +30,11 @@ export async function writePage(
   result: CalibrationResult,
   { target, inputs, force }: PageRequest,
   context: CommandContext,
+  analysis: Analysis | null = null,
 ): Promise<void> {
   if (target === undefined) return;
   const { texts, notices } = await textsOf(result, context.signal);
-  await writeText(target, renderPage(result, { texts, notices }), { inputs, force });
+  await writeText(target, renderPage(result, { texts, notices, analysis }), { inputs, force });
 }
 
 /** The texts of the samples that a page shows; where they are gone or changed, a notice in their place. */

@@ -1,4 +1,4 @@
-import type { Analysis, LensLayer } from "../analysis/analysis.js";
+import type { Analysis, LayerEffects, Lens, LensLayer } from "../analysis/analysis.js";
 import type { Interval } from "../result.js";
 import { percent, plural, signedNats } from "./numbers.js";
 import { textTable, type TextColumn } from "./table.js";
@@ -11,8 +11,9 @@ export function renderAnalysis(analysis: Analysis, options: RenderOptions): stri
   const style = styleOf(options);
   return [
     textTable(columnsOf(analysis, style), style),
-    wrapped(normsSentence(analysis), style.width),
-    effectsSentences(analysis).flatMap((text) => wrapped(text, style.width)),
+    wrapped(normsSentence(analysis.effects), style.width),
+    (analysis.effects === null ? [] : effectsSentences(analysis.effects)).flatMap((text) => wrapped(text, style.width)),
+    modulesTable(analysis, style),
     lensLines(analysis, style),
     analysis.notices.flatMap((notice) => wrapped(`Notice: ${notice}`, style.width)),
   ]
@@ -25,11 +26,7 @@ function columnsOf({ norms, effects }: Analysis, style: Style): readonly TextCol
   const most = Math.max(0, ...norms.map(({ norm }) => norm));
   const cells = (of: (norm: Analysis["norms"][number]) => string): readonly string[] => norms.map(of);
   const effectOf = (layer: number) => effects?.layers.find((it) => it.layer === layer);
-  const bounded = (interval: Interval | undefined): string => {
-    if (interval === undefined) return "-";
-    const { mean, low, high } = interval;
-    return `${signedNats(mean)} ${style.unicode ? "\u00b1" : "+-"}${((high - low) / 2).toFixed(4)}`;
-  };
+  const bounded = (interval: Interval | undefined) => boundedText(interval, style);
   const columns: TextColumn[] = [
     { title: "layer", align: "right", cells: cells(({ layer }) => String(layer)), least: 5, expendable: 0 },
     { title: "norm", align: "right", cells: cells(({ norm }) => norm.toFixed(3)), least: 6, expendable: 1 },
@@ -69,18 +66,50 @@ function columnsOf({ norms, effects }: Analysis, style: Style): readonly TextCol
   ];
 }
 
+function boundedText(interval: Interval | undefined, { unicode }: Style): string {
+  if (interval === undefined) return "-";
+  const { mean, low, high } = interval;
+  const half = (high - low) / 2;
+  return `${signedNats(mean)} ${unicode ? "\u00b1" : "+-"}${Number.isFinite(half) ? half.toFixed(4) : "?"}`;
+}
+
+/** Attention and feed-forward pairs of every layer; no lines where they were not asked for. */
+function modulesTable({ effects }: Analysis, style: Style): string[] {
+  const modules = effects?.modules ?? [];
+  if (modules.length === 0) return [];
+  const layers = [...new Set(modules.map(({ layer }) => layer))];
+  const column = (title: string, part: "attention" | "ffn", kind: "leftOut" | "alone", expendable: number) => ({
+    title,
+    align: "right" as const,
+    cells: layers.map((layer) =>
+      boundedText(modules.find((it) => it.layer === layer && it.part === part)?.[kind], style),
+    ),
+    least: 15,
+    expendable,
+  });
+  return textTable(
+    [
+      { title: "layer", align: "right", cells: layers.map(String), least: 5, expendable: 0 },
+      column("attention out", "attention", "leftOut", 0),
+      column("MLP out", "ffn", "leftOut", 1),
+      column("attention alone", "attention", "alone", 2),
+      column("MLP alone", "ffn", "alone", 3),
+    ],
+    style,
+  );
+}
+
 function bar(share: number, { unicode }: Style): string {
   return (unicode ? "\u2588" : "#").repeat(Math.round(share * BAR));
 }
 
-function normsSentence({ effects }: Analysis): string {
+export function normsSentence(effects: LayerEffects | null): string {
   const guess =
     "Norms are a guess: how much a layer's LoRA may change (Frobenius norm of alpha / r B A), not whether that helps.";
   return effects === null ? `${guess} What it does, samples tell: analyze BASE ADAPTER SAMPLES.` : guess;
 }
 
-function effectsSentences({ effects }: Analysis): readonly string[] {
-  if (effects === null) return [];
+export function effectsSentences(effects: LayerEffects): readonly string[] {
   const { layers, gain, samples, groups, confidence, criticalValue, passes } = effects;
   const earning = layers.filter(({ leftOut }) => leftOut.low > 0);
   const harming = layers.filter(({ leftOut }) => leftOut.high < 0);
@@ -98,7 +127,7 @@ function listed(layers: readonly { readonly layer: number }[]): string {
 /** Layer by layer what the output norm and head read off it, base model and full adapter. */
 function lensLines({ lens }: Analysis, style: Style): string[] {
   if (lens === null) return [];
-  const { base, full, knee } = lens;
+  const { base, full } = lens;
   const plusMinus = style.unicode ? "\u00b1" : "+-";
   const column = (title: string, cells: readonly string[], least: number, expendable: number): TextColumn => ({
     ...{ title, align: "right", cells, least, expendable },
@@ -127,16 +156,13 @@ function lensLines({ lens }: Analysis, style: Style): string[] {
       2,
     ),
   ];
+  return [...textTable(columns, style), "", ...wrapped(lensSentence(lens), style.width)];
+}
+
+export function lensSentence({ knee, samples }: Lens): string {
   const hint =
     knee === null
       ? ""
       : ` From layer ${knee} on nine tenths of the adapter's fall are made: a hint where its answers are ready, no proof.`;
-  return [
-    ...textTable(columns, style),
-    "",
-    ...wrapped(
-      `The lens: each layer's output through the model's own output norm and head, for the true token (${plusMinus} standard error; rank: geometric mean).${hint}`,
-      style.width,
-    ),
-  ];
+  return `The lens: each layer's output through the model's own output norm and head, for the true token of ${plural(samples, "sample")} (with standard errors; rank: geometric mean).${hint}`;
 }

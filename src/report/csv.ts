@@ -1,4 +1,5 @@
-import type { CalibrationResult } from "../result.js";
+import type { Analysis } from "../analysis/analysis.js";
+import type { CalibrationResult, Interval } from "../result.js";
 import { fullAdapter } from "./measure.js";
 
 const COLUMNS = [
@@ -43,7 +44,42 @@ export function curveCsv(results: readonly CalibrationResult[]): string {
       ];
     });
   });
-  return [COLUMNS, ...rows].map((row) => `${row.map(cell).join(",")}\n`).join("");
+  return csv([COLUMNS, ...rows]);
+}
+
+const LAYER_COLUMNS = [
+  ...["adapter", "layer", "part", "norm"],
+  ...["left_out", "left_out_low", "left_out_high", "alone", "alone_low", "alone_high"],
+  ...["lens_nll_base", "lens_nll", "lens_nll_se", "lens_probability", "lens_rank"],
+];
+
+/** One row per layer, and where they are known one per half of a layer; otherwise as {@link curveCsv}. */
+export function layersCsv({ adapter, norms, effects, lens }: Analysis): string {
+  const bounds = (value: Interval | undefined) =>
+    value === undefined ? ["", "", ""] : [value.mean, value.low, value.high];
+  const rows = norms.flatMap(({ layer, norm, attention, feedForward }) => {
+    const whole = effects?.layers.find((it) => it.layer === layer);
+    const base = lens?.base.find((it) => it.layer === layer);
+    const full = lens?.full.find((it) => it.layer === layer);
+    const readings =
+      base === undefined || full === undefined
+        ? ["", "", "", "", ""]
+        : [base.nll.mean, full.nll.mean, full.nll.se, full.probability.mean, full.rank.mean];
+    const halves = (["attention", "ffn"] as const).map((part) => {
+      const half = effects?.modules?.find((it) => it.layer === layer && it.part === part);
+      const own = part === "attention" ? attention : feedForward;
+      return [adapter.path, layer, part, own, ...bounds(half?.leftOut), ...bounds(half?.alone), "", "", "", "", ""];
+    });
+    return [
+      [adapter.path, layer, "layer", norm, ...bounds(whole?.leftOut), ...bounds(whole?.alone), ...readings],
+      ...halves,
+    ];
+  });
+  return csv([LAYER_COLUMNS, ...rows]);
+}
+
+function csv(rows: readonly (readonly (string | number)[])[]): string {
+  return rows.map((row) => `${row.map(cell).join(",")}\n`).join("");
 }
 
 function cell(value: string | number): string {

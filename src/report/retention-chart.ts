@@ -12,7 +12,7 @@ interface Point {
 }
 
 /**
- * Retention by boundary: a dot per cut, its bounds as a bar, the margin as a line. Boundaries that do not fit side by side
+ * Retention by boundary: a dot per cut, the simultaneous bounds as a band, the margin as a line. Boundaries that do not fit side by side
  * share a column, which shows the highest of them.
  *
  * @returns no lines where no retention is known
@@ -34,27 +34,32 @@ export function retentionChart(result: CalibrationResult, style: Style): string[
   const bottom = Math.min(0, ...shown.map(({ retention }) => retention.low));
   const rowOf = (share: number): number => Math.round(((top - share) / (top - bottom)) * (ROWS - 1));
   const glyphs = style.unicode
-    ? { dot: "\u25cf", bar: "\u2502", line: "\u2508", axis: "\u2524", corner: "\u2514", floor: "\u2500" }
-    : { dot: "*", bar: ":", line: "-", axis: "|", corner: "+", floor: "-" };
+    ? { dot: "\u25cf", band: "\u2591", line: "\u2508", axis: "\u2524", corner: "\u2514", floor: "\u2500" }
+    : { dot: "*", band: ":", line: "-", axis: "|", corner: "+", floor: "-" };
   const marginRow = rowOf(1 - result.margin);
   const lines = Array.from({ length: ROWS }, (_, row) => {
-    const cells = shown.map(({ retention }) => {
-      if (rowOf(retention.mean) === row) return glyphs.dot;
-      if (rowOf(retention.high) <= row && row <= rowOf(retention.low)) return glyphs.bar;
-      return row === marginRow ? glyphs.line : " ";
+    const isInBand = ({ retention }: Point): boolean =>
+      rowOf(retention.high) <= row && row <= rowOf(retention.low) && rowOf(retention.high) < rowOf(retention.low);
+    const ground = row === marginRow ? glyphs.line : " ";
+    const cells = shown.map((point, index) => {
+      const isBand = isInBand(point);
+      const next = shown[index + 1];
+      // Between two columns the band goes on where both have it.
+      const gap = next === undefined ? "" : (isBand && isInBand(next) ? glyphs.band : ground).repeat(step - 1);
+      if (rowOf(point.retention.mean) === row) return glyphs.dot + gap;
+      return (isBand ? glyphs.band : ground) + gap;
     });
-    const spacer = row === marginRow ? glyphs.line : " ";
     const share = top - (row / (ROWS - 1)) * (top - bottom);
     // Both ends tell the axis; where the margin lies within rounding of one, the end's number is the true one.
     const isEnd = row === 0 || row === ROWS - 1;
     const label = isEnd ? axisLabel(share) : row === marginRow ? axisLabel(1 - result.margin) : "";
-    return (padded(label, GUTTER - 2, "right") + ` ${glyphs.axis}` + cells.join(spacer.repeat(step - 1))).trimEnd();
+    return (padded(label, GUTTER - 2, "right") + ` ${glyphs.axis}` + cells.join("")).trimEnd();
   });
   const first = String(shown[0]?.boundary ?? "");
   const last = String(shown.at(-1)?.boundary ?? "");
   const span = (shown.length - 1) * step + 1;
   return [
-    clipped("kept % by boundary, line: margin", style.width, style),
+    clipped("kept % by boundary, shaded: bounds, line: margin", style.width, style),
     ...lines,
     " ".repeat(GUTTER - 1) + glyphs.corner + glyphs.floor.repeat(span),
     " ".repeat(GUTTER) + first + padded(last, Math.max(last.length + 1, span - first.length), "right"),

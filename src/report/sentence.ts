@@ -1,5 +1,5 @@
 import type { CalibrationResult, Interval } from "../result.js";
-import { percent, plural } from "./numbers.js";
+import { count, percent, plural } from "./numbers.js";
 import { adaptersPart, caution, unitOf } from "./objective.js";
 
 /**
@@ -85,3 +85,27 @@ export function controlSentence(
     ? `${opening} The cut beats it.`
     : `${opening} The cut is not proven better than it, so part or all of the gain may not be the cut's.`;
 }
+
+/** Of a run that did not come to its end, what the result stands on; else empty. */
+export function partialSentence({ partial, data }: CalibrationResult): string {
+  if (partial === null) return "";
+  const why = {
+    budget: "the time given was over",
+    cancelled: "the run was cancelled",
+    failed: "the run failed",
+  }[partial.cause];
+  if (data.samples === partial.ofSamples) {
+    return `Known so far: ${why} before the ${STAGE_NAMES[partial.stage]} was complete; what was is judged on all samples.`;
+  }
+  return (
+    `Known so far, from ${count(data.samples)} of ${plural(partial.ofSamples, "sample")}: ${why}. They are a random part of ` +
+    "all, so what is said holds within its bounds."
+  );
+}
+
+const STAGE_NAMES = {
+  boundary: "search",
+  refine: "closer look",
+  subset: "subset search",
+  controls: "control",
+} as const;

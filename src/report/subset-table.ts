@@ -1,4 +1,4 @@
-import type { CalibrationResult, SubsetPointResult } from "../result.js";
+import type { CalibrationResult, SubsetPointResult, SubsetSection } from "../result.js";
 import { percent } from "./numbers.js";
 import { clipped, padded, tinted, type Style } from "./text.js";
 
@@ -15,9 +15,8 @@ export function subsetLines(
 ): string[] {
   const { subset } = result;
   if (subset === null) return [];
-  const unit = subset.perModule ? "halves out" : "layers out";
-  const titles = [unit, "boost", "kept % (bounds)", "verdict", "no boost", "random", "boundary", "boosted"];
-  const rows = subset.points.map((point) => rowOf(point, result));
+  const titles = subsetTitles(subset);
+  const rows = subset.points.map((point) => subsetRow(point, result));
   const widths = titles.map((title, column) =>
     Math.max(title.length, ...rows.map((cells) => (cells[column] ?? "").length)),
   );
@@ -27,20 +26,25 @@ export function subsetLines(
       style.width,
       style,
     ).trimEnd();
-  const how =
-    subset.judgedBy === "cross-fit"
-      ? "each half of the samples judged what was ranked and boosted on the other; the subset that is written is ranked on all of them, and its claim is that of the procedure at its size"
-      : "judged on samples kept aside";
-  return [
-    tinted(line(titles), "bold", style),
-    ...rows.map(line),
-    ...prose(
-      `Subset search: ${how}. "No boost" and "random" (of the same size, same boost) are estimates from ${subset.points[0]?.shown.samples ?? 0} samples, the control of the search.`,
-    ),
-  ];
+  return [tinted(line(titles), "bold", style), ...rows.map(line), ...prose(`Subset search: ${subsetSentence(subset)}`)];
 }
 
-function rowOf(point: SubsetPointResult, { candidates }: CalibrationResult): string[] {
+export function subsetTitles({ perModule }: SubsetSection): readonly string[] {
+  const unit = perModule ? "halves out" : "layers out";
+  return [unit, "boost", "kept % (bounds)", "verdict", "no boost", "random", "boundary", "boosted"];
+}
+
+/** On which samples the sizes were judged, and what stands beside them; begins in the middle of a sentence. */
+export function subsetSentence({ judgedBy, points }: SubsetSection): string {
+  const how =
+    judgedBy === "cross-fit"
+      ? "each half of the samples judged what was ranked and boosted on the other; the subset that is written is ranked on all of them, and its claim is that of the procedure at its size"
+      : "judged on samples kept aside";
+  return `${how}. "No boost" and "random" (of the same size, same boost) are estimates from ${points[0]?.shown.samples ?? 0} samples, the control of the search.`;
+}
+
+/** The cells under {@link subsetTitles}. */
+export function subsetRow(point: SubsetPointResult, { candidates }: CalibrationResult): string[] {
   const { retention, shown } = point;
   const share = (value: number | null | undefined) => (value == null ? "-" : percent(value));
   const boundaries = candidates.filter(({ adaptedLayers }) => adaptedLayers === point.adaptedLayers);

@@ -7,7 +7,7 @@ import { retentionChart } from "./retention-chart.js";
 import { subsetLines } from "./subset-table.js";
 import { samplesLines } from "./samples-view.js";
 import { scalesStrip } from "./scales-strip.js";
-import { controlSentence, gateCauses, verdictSentence } from "./sentence.js";
+import { controlSentence, gateCauses, partialSentence, verdictSentence } from "./sentence.js";
 import { twoCurvesSentence } from "./two-curves.js";
 import { styleOf, tinted, wrapped, type RenderOptions, type Style } from "./text.js";
 
@@ -41,25 +41,6 @@ export function renderCalibration(result: CalibrationResult, options: RenderOpti
     .map((lines) => lines.join("\n"))
     .join("\n\n");
 }
-
-function partialSentence({ partial, data }: CalibrationResult): string {
-  if (partial === null) return "";
-  const why = partial.cause === "budget" ? "the time given was over" : "the run was cancelled";
-  if (data.samples === partial.ofSamples) {
-    return `Known so far: ${why} before the ${STAGE_NAMES[partial.stage]} was complete; what was is judged on all samples.`;
-  }
-  return (
-    `Known so far, from ${count(data.samples)} of ${plural(partial.ofSamples, "sample")}: ${why}. They are a random part of ` +
-    "all, so what is said holds within its bounds."
-  );
-}
-
-const STAGE_NAMES = {
-  boundary: "search",
-  refine: "closer look",
-  subset: "subset search",
-  controls: "control",
-} as const;
 
 type Prose = (text: string, indent?: string) => string[];
 

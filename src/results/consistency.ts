@@ -21,6 +21,10 @@ export function inconsistency(result: CalibrationResult): ResultProblem | null {
     if (layerScales.length !== model.layers) {
       return lengths(`${path}.layerScales`, model.layers, "strengths, one per layer", layerScales.length);
     }
+    const ffn = candidate.feedForwardScales;
+    if (ffn !== undefined && ffn.length !== model.layers) {
+      return lengths(`${path}.feedForwardScales`, model.layers, "strengths, one per layer", ffn.length);
+    }
     if (perSample.length !== data.samples) {
       return lengths(`${path}.perSample`, data.samples, "scores, one per sample", perSample.length);
     }
@@ -36,6 +40,9 @@ export function inconsistency(result: CalibrationResult): ResultProblem | null {
     }
     if (!known.has(id)) return stranger("selected.candidate.id", id);
   }
+  const points = result.subset?.points ?? [];
+  const lost = points.findIndex(({ id }) => !known.has(id));
+  if (lost >= 0) return stranger(`subset.points[${lost}].id`, points[lost]?.id ?? "");
   const unknown = pareto.findIndex(({ id }) => !known.has(id));
   return unknown < 0 ? null : stranger(`pareto[${unknown}].id`, pareto[unknown]?.id ?? "");
 }

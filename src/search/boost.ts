@@ -4,7 +4,9 @@ export const LARGEST_BOOST = 4;
 
 /** Three strengths around where the best one is expected: at `boost` and above, since what is left needs more as more goes. */
 export function boostsToTry(boost: number): readonly [number, number, number] {
-  return [boost, roundedBoost(boost * STEP), roundedBoost(boost * STEP * STEP)];
+  // Near the largest one they would be equal, and nothing could be fitted through them.
+  const first = Math.min(boost, roundedBoost(LARGEST_BOOST / (STEP * STEP)));
+  return [first, roundedBoost(first * STEP), roundedBoost(first * STEP * STEP)];
 }
 
 /**

@@ -2,6 +2,7 @@ import { spawn } from "node:child_process";
 import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
+import type { Analysis } from "../../src/analysis/analysis.js";
 import type { CalibrationResult } from "../../src/result.js";
 import { DEMO, ended, MAIN, run } from "../support/cli-process.js";
 import { useFolder } from "../support/data-files.js";
@@ -44,6 +45,22 @@ describe("every JSON that the tool writes keeps to its published schema", () => 
     ["inspect of a model", ["inspect", DEMO.base, "--json", "-"]],
     ["doctor with files", ["doctor", DEMO.base, DEMO.adapter, DEMO.samples, "--json", "-"]],
     ["doctor of the machine", ["doctor", "--json", "-"]],
+    [
+      "calibrate --dry-run",
+      [
+        "calibrate",
+        DEMO.base,
+        DEMO.adapter,
+        DEMO.samples,
+        "--threads",
+        "1",
+        "--limit",
+        "8",
+        "--dry-run",
+        "--json",
+        "-",
+      ],
+    ],
     ["trim", ["trim", DEMO.adapter, "--keep", "0-3", "-o", "schema.gguf", "--json", "-"]],
   ])("%s", async (_, args) => {
     const { stdout } = await inFolder(...args);
@@ -114,6 +131,76 @@ describe("report", () => {
     expect(stderr).toBe("");
     expect(stdout).toMatch(/\n0\n$/);
   });
+});
+
+describe("with an analysis", () => {
+  beforeAll(async () => {
+    const files = [DEMO.base, DEMO.adapter, DEMO.samples, "--threads", "1", "--limit", "3"];
+    await inFolder("analyze", ...files, "--json", "layers.json", "--report", "layers-direct.html");
+  });
+
+  it("alone: the page that analyze --report writes, its charts, a row per layer", async () => {
+    const { code, stdout } = await inFolder(
+      "report",
+      "layers.json",
+      "-o",
+      "layers.html",
+      "--csv",
+      "l.csv",
+      "--svg",
+      "l",
+    );
+    expect(code).toBe(0);
+    expect(stdout).toContain("left out costs");
+    expect(await read("layers.html")).toBe(await read("layers-direct.html"));
+    const names = ["alone.svg", "left-out.svg", "lens-nll.svg", "lens-probability.svg", "norms.svg"];
+    expect((await readdir(join(folder.path, "l"))).sort()).toEqual(names);
+    expect((await read("l.csv")).trimEnd().split("\n")).toHaveLength(1 + 3 * 12);
+  });
+
+  it("with the calibration of its adapter: one page of both", async () => {
+    const { code, stdout } = await inFolder("report", "r.json", "layers.json", "-o", "whole.html");
+    expect(code).toBe(0);
+    expect(stdout.startsWith(calibrated.trimEnd())).toBe(true);
+    expect(stdout).toContain("The lens:");
+    const page = await read("whole.html");
+    for (const part of ["The curve", "The lens", "What each layer does", "What each layer writes"]) {
+      expect(page).toContain(`<h2>${part}</h2>`);
+    }
+  });
+
+  it("of another adapter, or several: refused", async () => {
+    const analysis = JSON.parse(await read("layers.json")) as Analysis;
+    const other = { ...analysis, adapter: { ...analysis.adapter, fingerprint: "0" } };
+    await writeFile(join(folder.path, "other.json"), JSON.stringify(other));
+    const strange = await inFolder("report", "r.json", "other.json");
+    expect(strange.code).toBe(3);
+    expect(strange.stderr).toContain("which is another adapter");
+    for (const files of [
+      ["layers.json", "other.json"],
+      ["r.json", "q8.json", "layers.json"],
+    ]) {
+      const { code, stderr } = await inFolder("report", ...files);
+      expect(code).toBe(2);
+      expect(stderr).toContain("one analysis alone or with one calibration");
+    }
+  });
+});
+
+it("samples of hostile text and of a line of a megabyte: calibrate's page shows them cut and harmless", async () => {
+  const attack = `</p></script><script>alert(1)</script><img src=x onerror=alert(1)>\u202e\u0007`;
+  const rows = Array.from({ length: 12 }, (_, index) => ({ prompt: `${attack} ${index}`, completion: ` ${attack}` }));
+  // More tokens than a context would be left out, so what makes the line long is a field that is not read.
+  const long = { prompt: "short", completion: " right", note: "x".repeat(2 ** 20) };
+  const lines = [...rows, long].map((row) => JSON.stringify(row));
+  await writeFile(join(folder.path, "hostile.jsonl"), lines.join("\n"));
+  const files = [DEMO.base, DEMO.adapter, "hostile.jsonl", "--threads", "1"];
+  const { stderr } = await inFolder("calibrate", ...files, "--force", "--report", "hostile.html");
+  const page = await read("hostile.html").catch(() => stderr);
+  expect(page).toContain("&lt;img src=x onerror=alert(1)&gt;\\u202e\\x07");
+  expect(page).not.toMatch(/<img|<script>alert|[\u202e\u0007]/);
+  expect(page.match(/<script>/g)).toHaveLength(1);
+  expect(page.length).toBeLessThan(300_000);
 });
 
 describe("bad input: nothing is written", () => {

@@ -22,6 +22,31 @@ export const WRITTEN = {
   maxLogitDifference: 0,
 };
 
+/** With a subset search on top: sizes 1 to 3 out of the adapter's layers, scored like the boundaries of those sizes. */
+function withSubset(base: CalibrationResult): CalibrationResult {
+  const layers = base.model.layers;
+  const boundary = (kept: number) => base.candidates.find(({ id }) => id === `upto:${kept}`)!;
+  const points = [1, 2, 3].map((size) => {
+    const out = Array.from({ length: size }, (_, index) => ({ layer: 2 * index, part: null }));
+    const { adaptedLayers, retention, verdict } = boundary(layers - size);
+    const id = `without:${out.map(({ layer }) => layer).join(",")}*1.2`;
+    const shown = { samples: 40, boosted: 0.99, unboosted: 0.9 - size / 10, random: [0.7, 0.5 - size / 10, -2] };
+    return { id, unitsOut: size, adaptedLayers, boost: 1.2, out, retention, verdict, shown };
+  });
+  const candidates = points.map(({ id, out }, index) => ({
+    ...boundary(layers - index - 1),
+    id,
+    family: "subset" as const,
+    layerScales: Array.from({ length: layers }, (_, layer) => (out.some((it) => it.layer === layer) ? 0 : 1.2)),
+  }));
+  const boosted = { ...boundary(layers - 1), id: `upto:${layers - 1}*1.25`, family: "boundary+boost" as const };
+  return {
+    ...base,
+    candidates: [...base.candidates, boosted, ...candidates],
+    subset: { judgedBy: "cross-fit", perModule: false, units: layers, points },
+  };
+}
+
 /** Every kind of answer that a calibration can give. */
 export const results = {
   /** Economy, `upto:3` of 6 not worse, file written. */
@@ -47,6 +72,7 @@ export const results = {
     {},
     -0.4,
   ),
+  subset: withSubset(result({ losses: [1, 0.6, 0.3, 0.1, 0.02, 0.01, 0], samples: 80, seed: 1, step: 0.005 })),
   unproven: result({ losses: [1, 0.2, 0.01, 0], samples: 30, seed: 0, step: 0.05 }),
   worse: result({ losses: [1, 0.4, 0.3, 0.1, 0], samples: 100, seed: 2, step: 0.01 }),
   noGain: result({ losses: [1, 0.5, 0.2, 0], samples: 40, seed: 8, gain: -1, step: 0.01 }),

@@ -1,53 +1,8 @@
 import { describe, expect, it } from "vitest";
-import type { Analysis } from "../../src/analysis/analysis.js";
 import { renderAnalysis } from "../../src/report/analysis.js";
 import { violations } from "../support/json-schemas.js";
+import { bareAnalysis as bare, halvesAnalysis as halves, wholeAnalysis as whole } from "../support/report-analyses.js";
 import { tooWide } from "../support/report-results.js";
-
-const LAYERS = Array.from({ length: 12 }, (_, layer) => layer);
-const interval = (mean: number) => ({ mean, low: mean - 0.1, high: mean + 0.1 });
-const reading = (mean: number) => ({ mean, se: 0.01 });
-const readings = LAYERS.map((layer) => ({
-  layer,
-  nll: reading(12 - layer),
-  probability: reading(layer / 20),
-  rank: reading(100 / (layer + 1)),
-}));
-
-const bare: Analysis = {
-  schema: "lora-boundary/analysis@1",
-  version: "0.0.0",
-  createdAt: "2025-01-01T00:00:00.000Z",
-  command: ["lora-boundary", "analyze"],
-  adapter: { path: "a.gguf", layers: LAYERS, rank: 8, alpha: 16 },
-  model: null,
-  data: null,
-  norms: LAYERS.map((layer) => ({
-    layer,
-    norm: layer + 1,
-    attention: 0.6 * layer,
-    feedForward: 0.8 * layer,
-    skipped: [],
-  })),
-  effects: null,
-  lens: null,
-  notices: ["A notice\u001b[2J of a file"],
-};
-const whole: Analysis = {
-  ...bare,
-  model: { path: "b.gguf", layers: 12, quantization: "Q4_0" },
-  data: { path: "s.jsonl", sha256: "", seed: 0 },
-  effects: {
-    samples: 20,
-    groups: 18,
-    confidence: 0.95,
-    criticalValue: 3.1,
-    gain: interval(1.5),
-    layers: LAYERS.map((layer) => ({ layer, leftOut: interval(layer / 10 - 0.33), alone: interval(0.2) })),
-    passes: 12.34,
-  },
-  lens: { base: readings, full: readings, knee: 10 },
-};
 
 describe("an analysis", () => {
   it("without data is a guess and says so", () => {
@@ -70,8 +25,15 @@ describe("an analysis", () => {
     );
   });
 
+  it("by module has a row per layer with both halves", () => {
+    const text = renderAnalysis(halves, { width: 110 });
+    expect(text).toMatch(/\nlayer +attention out +MLP out +attention alone +MLP alone\n/);
+    expect(text).toMatch(/\n +3 +\+0\.0300 \u00b10\.1000 +-0\.0300 \u00b10\.1000 +\+0\.1000 \u00b10\.1000 /);
+    expect(renderAnalysis(whole, { width: 110 })).not.toContain("attention out");
+  });
+
   it("fits every width, in ASCII too", () => {
-    for (const analysis of [bare, whole]) {
+    for (const analysis of [bare, whole, halves]) {
       for (const width of [20, 33, 50, 80, 200]) {
         expect(tooWide(renderAnalysis(analysis, { width }), width)).toEqual([]);
         const ascii = renderAnalysis(analysis, { width, unicode: false });
@@ -85,5 +47,6 @@ describe("an analysis", () => {
   it("keeps to its published schema", () => {
     expect(violations(bare)).toEqual([]);
     expect(violations(whole)).toEqual([]);
+    expect(violations(halves)).toEqual([]);
   });
 });

@@ -3,11 +3,13 @@ import { createRequire } from "node:module";
 import type { AxeResults } from "axe-core";
 import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { renderAnalysisPage } from "../../src/report/page/analysis-page.js";
 import { renderComparisonPage } from "../../src/report/page/comparison-page.js";
 import { renderPage } from "../../src/report/page/result-page.js";
 import type { CalibrationResult } from "../../src/result.js";
 import { CHROMIUM, launch, openPage } from "../support/browser.js";
 import { useFolder } from "../support/data-files.js";
+import { bareAnalysis, halvesAnalysis } from "../support/report-analyses.js";
 import { results } from "../support/report-results.js";
 
 const folder = useFolder();
@@ -29,6 +31,8 @@ const pages: Readonly<Record<string, string>> = {
   "80 layers": renderPage(results.large),
   "a failed gate": renderPage(results.noGain),
   "one adapted layer": renderPage(results.nothingToCut),
+  "subsets and layers": renderPage(results.subset, { analysis: halvesAnalysis }),
+  "layers without data": renderAnalysisPage(bareAnalysis),
   "a comparison": renderComparisonPage([results.selected, q8, results.large]),
 };
 

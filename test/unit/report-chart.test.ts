@@ -57,11 +57,20 @@ describe("what is drawn", () => {
     expect(lines.at(-1)).toBe("      0     3");
   });
 
-  test("bounds are a bar through the dot", () => {
+  test("bounds are a band around the dot, which goes on between columns that both have it", () => {
     const lines = chart(curve([0, { mean: 5 / 9, low: 3 / 9, high: 7 / 9 }, 1], 0.5), 80, false);
     const column = lines.slice(1, 11).map((line) => line[8] ?? " ");
     // Rows count down from 1 in ninths: bar from 7/9 to 3/9 around the dot at 5/9.
     expect(column.map((character) => character.trim() || "-").join("")).toBe("--::*::---");
+    const wide = { mean: 5 / 9, low: 3 / 9, high: 7 / 9 };
+    const gaps = chart(curve([0, wide, wide, 1], 0.5), 80).map((line) => line.slice(8, 11));
+    expect(gaps.slice(3, 8)).toEqual([
+      "\u2591".repeat(3),
+      "\u2591".repeat(3),
+      "\u25cf\u2591\u25cf",
+      "\u2591".repeat(3),
+      "\u2591".repeat(3),
+    ]);
   });
 
   test("the margin is a line with its label", () => {

@@ -1,10 +1,14 @@
 import { describe, expect, it, test } from "vitest";
+import { renderAnalysisPage } from "../../src/report/page/analysis-page.js";
+import { analysisCharts } from "../../src/report/page/analysis-sections.js";
 import { chartFile } from "../../src/report/page/chart-file.js";
 import { renderComparisonPage } from "../../src/report/page/comparison-page.js";
+import { WIDE } from "../../src/report/page/frame.js";
 import { escaped, markup } from "../../src/report/page/markup.js";
 import { chartsOf, renderPage } from "../../src/report/page/result-page.js";
 import type { CalibrationResult } from "../../src/result.js";
 import { conclude } from "../../src/search/conclude.js";
+import { bareAnalysis, halvesAnalysis, wholeAnalysis } from "../support/report-analyses.js";
 import { kinds, results } from "../support/report-results.js";
 import { allLayers, curveTable } from "../support/search-curves.js";
 import { resultOf } from "../support/search-result.js";
@@ -65,6 +69,60 @@ describe.each(kinds)("%s", (_, result) => {
         /^<\?xml [^>]+>\n<svg xmlns="http:\/\/www\.w3\.org\/2000\/svg" viewBox[^]+<style>[^]+<\/svg>\n$/,
       );
     }
+  });
+});
+
+describe("layers", () => {
+  it("an analysis is a page: lens, effects and norms, with the numbers behind them", () => {
+    for (const [analysis, figures] of [
+      [bareAnalysis, 1],
+      [wholeAnalysis, 5],
+      [halvesAnalysis, 5],
+    ] as const) {
+      const page = renderAnalysisPage(analysis);
+      expect(foreign(page)).toEqual([]);
+      expect(text(page)).not.toMatch(/NaN|undefined|Infinity|\[object/);
+      expect(page.split("<figure>")).toHaveLength(1 + figures);
+      expect(analysisCharts(analysis)).toHaveLength(figures);
+      expect(page).toContain("A notice\\x1b[2J of a file");
+    }
+    expect(text(renderAnalysisPage(bareAnalysis))).toContain("A guess, made without samples");
+    const page = text(renderAnalysisPage(halvesAnalysis));
+    for (const part of [
+      "7 of 12 layers proven to earn something",
+      "The knee is at layer 10",
+      "-0.0300 (-0.1300 to +0.0700)",
+    ]) {
+      expect(renderAnalysisPage(halvesAnalysis) + page).toContain(part);
+    }
+  });
+
+  it("go with a calibration of their adapter", () => {
+    const page = text(renderPage(results.selected, { analysis: wholeAnalysis }));
+    const order = ["The curve", "The lens", "What each layer does", "What each layer writes", "How to reproduce"];
+    const places = order.map((part) => page.indexOf(part));
+    expect(places.every((place) => place >= 0)).toBe(true);
+    expect(places).toEqual([...places].sort((a, b) => a - b));
+    expect(text(renderPage(results.selected))).not.toContain("The lens");
+  });
+
+  it("subsets stand beside boundaries, with and without boost, and beside random ones", () => {
+    const page = text(renderPage(results.subset));
+    for (const part of ["subset without boost, estimate", "random subset of the size", "boundary+boost"]) {
+      expect(page).toContain(part);
+    }
+    const chart = chartsOf(results.subset).find(({ name }) => name === "families")!;
+    // Per size one without boost and three random ones.
+    expect(
+      chart
+        .draw(WIDE)
+        .toString()
+        .match(/class="estimate"/g),
+    ).toHaveLength(3 * 4);
+    expect(page).toMatch(/Subsets, size by size\s+Each half of the samples judged/);
+    expect(page).toMatch(/layers out\s+boost\s+kept % \(bounds\)\s+verdict\s+no boost\s+random\s+boundary\s+boosted/);
+    // 80 %, and the mean of 0.7, 0.4 and -2.
+    expect(page).toMatch(/1\s+1\.20\s+[\d.]+ \([\d.]+ to [\d.]+\)\s+\S+\s+80\.0\s+-30\.0\s/);
   });
 });
 

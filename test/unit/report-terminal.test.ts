@@ -19,6 +19,7 @@ test("the fixtures are what their names say", () => {
   expect(Object.fromEntries(kinds.map(([name, result]) => [name, answer(result)]))).toEqual({
     selected: "upto:3",
     better: "upto:3",
+    subset: "upto:5",
     explained: "upto:3",
     unproven: "unproven",
     worse: "worse",
@@ -76,7 +77,8 @@ describe.each(kinds)("%s", (_, result) => {
 
   test("every candidate has a row", () => {
     const text = render(result, 120);
-    for (const { id } of result.candidates) expect(text).toMatch(new RegExp(`^(?:  |\u25ba )${id} `, "m"));
+    for (const { id } of result.candidates)
+      expect(text).toMatch(new RegExp(`^(?:  |\u25ba )${id.replaceAll("*", "\\*")} `, "m"));
   });
 });
 

@@ -48,7 +48,7 @@ describe("what calibrate writes", () => {
   });
 
   it("the schema closes no object, for fields are added", async () => {
-    for (const name of ["calibration", "analysis", "inspect", "trim", "doctor"]) {
+    for (const name of ["calibration", "analysis", "inspect", "trim", "doctor", "plan"]) {
       const text = await readFile(new URL(`../../schema/${name}-1.schema.json`, import.meta.url), "utf8");
       expect(text).not.toMatch(/additionalProperties|unevaluated/);
     }

@@ -2,34 +2,38 @@ import { Option, type Command } from "commander";
 import type { Analysis } from "../../analysis/analysis.js";
 import { layerEffects } from "../../analysis/layer-effects.js";
 import { lens } from "../../analysis/lens.js";
+import { identify } from "../../calibration/file-identity.js";
 import { readSamples } from "../../data/read-samples.js";
-import { GPU_CHOICES, type Gpu } from "../../engine/devices.js";
+import { PER } from "../../engine/adapter.js";
 import { loadModel } from "../../engine/model.js";
 import { UsageError } from "../../errors.js";
 import { readAdapter, type AdapterFile } from "../../lora/adapter-file.js";
 import { layerNorms } from "../../lora/layer-norms.js";
 import { packageVersion } from "../../package-version.js";
 import { renderAnalysis } from "../../report/analysis.js";
+import { renderAnalysisPage } from "../../report/page/analysis-page.js";
 import { printable } from "../../report/text.js";
 import type { CommandContext } from "../context.js";
+import { downloading } from "../downloading.js";
 import { examples } from "../help.js";
 import { deliver, jsonOption, requireJsonTarget } from "../json-output.js";
+import { addMachineOptions, deviceOptions, sessionOptions, type MachineFlags } from "../machine-options.js";
 import { decimal, integer } from "../numbers.js";
+import { pageOption, requirePageTarget, writeText } from "../page-output.js";
+import { addSampleOptions, readingOptions, type SampleFlags } from "../sample-options.js";
 
-interface AnalyzeFlags {
+interface AnalyzeFlags extends SampleFlags, MachineFlags {
   readonly json?: string;
+  readonly report?: string;
   readonly force?: true;
   readonly confidence: number;
-  readonly seed: number;
-  readonly limit?: number;
-  readonly gpu: Gpu;
-  readonly threads?: number;
-  readonly batchTokens: number;
+  readonly per: "layer" | "module";
 }
 
 const EXAMPLES = examples(
   ["analyze adapter.gguf", "How much may each layer change, at once and without data"],
   ["analyze base.gguf adapter.gguf samples.jsonl --limit 32", "What does each layer do, with error bars"],
+  ["analyze base.gguf adapter.gguf samples.jsonl --per module --report layers.html", "Attention or MLP, as a page"],
 );
 
 export function configure(command: Command): void {
@@ -41,21 +45,25 @@ export function configure(command: Command): void {
     .usage("[<base>] <adapter> [<samples>] [options]")
     .argument("<files...>", "the adapter alone, or base model, adapter and samples")
     .addOption(jsonOption())
-    .option("--force", "let --json write over an existing file")
+    .addOption(pageOption())
+    .option("--force", "write over existing files")
+    .addOption(
+      new Option("--per <unit>", "module: the attention and the feed-forward pairs of each layer as well")
+        .choices(PER)
+        .default("layer"),
+    )
     .option("--confidence <level>", "of all bounds together", decimal, 0.95)
-    .option("--seed <n>", "of everything random", integer, 0)
-    .option("--limit <n>", "use n samples, picked at random by --seed", integer)
-    .optionsGroup("Machine:")
-    .addOption(new Option("--gpu <backend>", "where to compute").choices(GPU_CHOICES).default("none"))
-    .option("--threads <n>", "processor threads", integer)
-    .option("--batch-tokens <n>", "tokens computed at once", integer, 512)
-    .addHelpText("after", EXAMPLES);
+    .option("--seed <n>", "of everything random", integer, 0);
+  addSampleOptions(command);
+  addMachineOptions(command).addHelpText("after", EXAMPLES);
 }
 
 export async function run(files: readonly string[], flags: AnalyzeFlags, context: CommandContext): Promise<number> {
   const json = { target: flags.json, inputs: files, force: flags.force ?? false };
   requireConfidence(flags.confidence);
   await requireJsonTarget(json);
+  const page = { target: flags.report, inputs: files, force: json.force };
+  await requirePageTarget(page);
   const [first = "", second, third, ...more] = files;
   if (more.length > 0 || (second !== undefined && third === undefined)) {
     throw new UsageError(
@@ -70,6 +78,7 @@ export async function run(files: readonly string[], flags: AnalyzeFlags, context
       : await withData(first, second, third, flags, context);
   context.progress.done();
   await deliver(analysis, () => renderAnalysis(analysis, context.style), json, context);
+  if (page.target !== undefined) await writeText(page.target, renderAnalysisPage(analysis), page);
   return 0;
 }
 
@@ -84,6 +93,7 @@ function requireConfidence(confidence: number): void {
 
 async function withoutData(adapter: AdapterFile, { argv, signal }: CommandContext): Promise<Analysis> {
   const { path, layers, rank, alpha } = adapter;
+  const { fingerprint } = await identify([adapter.gguf]);
   const norms = await layerNorms(adapter, { signal });
   const skipped = norms.flatMap((norm) => norm.skipped);
   return {
@@ -91,7 +101,7 @@ async function withoutData(adapter: AdapterFile, { argv, signal }: CommandContex
     version: packageVersion,
     createdAt: new Date().toISOString(),
     command: ["lora-boundary", ...argv],
-    adapter: { path, layers, rank, alpha },
+    adapter: { path, fingerprint, layers, rank, alpha },
     model: null,
     data: null,
     norms,
@@ -106,24 +116,29 @@ async function withData(
   base: string,
   source: string,
   path: string,
-  { confidence, seed, limit, gpu, threads, batchTokens }: AnalyzeFlags,
+  flags: AnalyzeFlags,
   context: CommandContext,
 ): Promise<Analysis> {
   const { signal, progress } = context;
+  const { confidence, seed, per } = flags;
+  const reading = await readingOptions(flags);
   await using model = await loadModel(base, {
-    gpu,
+    ...deviceOptions(flags),
     signal,
+    onDownload: downloading(context).onProgress,
     onProgress: (share) => {
       progress.update({ label: "Loading the model", done: share, total: 1, secondsLeft: null });
     },
   });
-  const samples = await readSamples(path, model, { limit, seed, signal });
+  if (model.placement.notice !== null) context.stderr(model.placement.notice);
+  const samples = await readSamples(path, model, { ...reading, signal });
   for (const notice of samples.notices) context.stderr(`Notice: ${printable(notice)}`);
-  await using adapter = await model.loadAdapter(source, { signal });
+  await using adapter = await model.loadAdapter(source, { signal, per, onDownload: downloading(context).onProgress });
   const analysis = await withoutData(adapter.file, context);
   const start = performance.now();
   const effects = await layerEffects(adapter, samples.samples, {
-    ...{ confidence, seed, threads, batchTokens, signal },
+    ...{ confidence, seed, signal },
+    ...sessionOptions(flags),
     onProgress: ({ done, total }) => {
       const elapsed = (performance.now() - start) / 1000;
       const secondsLeft = done > 0 ? (elapsed * (total - done)) / done : null;
@@ -131,7 +146,7 @@ async function withData(
     },
   });
   progress.update({ label: "Reading every layer", done: 0, total: 1, secondsLeft: null });
-  const read = await lens(adapter, samples.samples, { threads, batchTokens, signal });
+  const read = await lens(adapter, samples.samples, { ...sessionOptions(flags), seed, signal });
   const noLens = `The lens is not there for this model: between its last layer (${model.file.architecture}) and the output norm there is no border to write a state at.`;
   const { layers, quantization } = model.file;
   return {

@@ -201,7 +201,8 @@ export async function run(args: readonly string[], flags: CalibrateFlags, contex
   if (flags.dryRun === true) {
     const estimate = await plan(adapter, samples, { ...options, signal });
     progress.done();
-    await deliver(estimate, () => renderPlan(planView(estimate), context.style), json, context);
+    const written = { schema: "lora-boundary/plan@1", ...estimate };
+    await deliver(written, () => renderPlan(planView(estimate), context.style), json, context);
     return 0;
   }
 

@@ -1,6 +1,6 @@
 import type { Size } from "./frame.js";
 import { NARROW, WIDE } from "./frame.js";
-import { markup, type Content, type Markup } from "./markup.js";
+import { markup, NOTHING, type Content, type Markup } from "./markup.js";
 
 /** One chart with its numbers. */
 export interface Chart {
@@ -31,13 +31,23 @@ export interface Table {
 const MOST_PRINTED_ROWS = 100;
 
 /** Chart, legend, and the table behind it. */
-export function figure({ draw, legend, table }: Chart): Markup {
+export function figure(chart: Chart): Markup {
+  return markup`${picture(chart)}${foldedTable(chart.table)}`;
+}
+
+function picture({ draw, legend }: Chart): Markup {
   return markup`<figure>
-      <div class="wide">${draw(WIDE)}</div>
-      <div class="narrow">${draw(NARROW)}</div>
-      ${legend}
-    </figure>
-    ${foldedTable(table)}`;
+    <div class="wide">${draw(WIDE)}</div>
+    <div class="narrow">${draw(NARROW)}</div>
+    ${legend}
+  </figure> `;
+}
+
+/** Several charts of the same numbers, with one table behind them all. */
+export function figures(charts: readonly Chart[]): Markup {
+  const last = charts.at(-1);
+  if (last === undefined) return NOTHING;
+  return markup`${charts.map((chart) => picture(chart))}${foldedTable(last.table)}`;
 }
 
 export function foldedTable(table: Table): Markup {

@@ -1,8 +1,11 @@
 import {
   symbol,
   symbolCircle,
+  symbolCross,
   symbolDiamond,
   symbolSquare,
+  symbolStar,
+  symbolTimes,
   symbolTriangle,
   symbolWye,
   type SymbolType,
@@ -35,13 +38,32 @@ export function mark(kind: Mark, x: number, y: number): Markup {
   return markup`<path class="mark ${kind}" transform="translate(${px(x)},${px(y)})" d="${path(type, area)}" />`;
 }
 
-const FAMILY_SHAPES: readonly SymbolType[] = [symbolCircle, symbolDiamond, symbolSquare, symbolTriangle, symbolWye];
+/** More shapes than colours, so that no two of many families look the same. */
+const FAMILY_SHAPES: readonly SymbolType[] = [
+  symbolCircle,
+  symbolDiamond,
+  symbolSquare,
+  symbolTriangle,
+  symbolWye,
+  symbolCross,
+  symbolStar,
+];
+
+/** Colours of families and results in the style sheet: `family-0` and on. */
+export const FAMILY_COLORS = 5;
 
 /** Of the `index`th family or result. */
 export function familyMark(index: number, x: number, y: number): Markup {
-  const kind = index % FAMILY_SHAPES.length;
-  const d = path(FAMILY_SHAPES[kind] ?? symbolCircle, 46);
-  return markup`<path class="family-${kind}" transform="translate(${px(x)},${px(y)})" d="${d}" />`;
+  const d = path(FAMILY_SHAPES[index % FAMILY_SHAPES.length] ?? symbolCircle, 46);
+  return markup`<path class="family-${index % FAMILY_COLORS}" transform="translate(${px(x)},${px(y)})" d="${d}" />`;
+}
+
+/** What is shown without bounds. */
+export type Estimate = "unboosted" | "random";
+
+export function estimateMark(kind: Estimate, x: number, y: number): Markup {
+  const d = path(kind === "random" ? symbolTimes : symbolSquare, 34);
+  return markup`<path class="estimate" transform="translate(${px(x)},${px(y)})" d="${d}" />`;
 }
 
 function path(type: SymbolType, area: number): string {

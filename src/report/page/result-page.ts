@@ -1,7 +1,10 @@
 import { basename } from "node:path";
+import type { Analysis } from "../../analysis/analysis.js";
 import type { CalibrationResult } from "../../result.js";
-import { controlSentence, gateCauses, verdictSentence } from "../sentence.js";
-import { figure, type Chart } from "./chart.js";
+import { subsetRow, subsetSentence, subsetTitles } from "../subset-table.js";
+import { controlSentence, gateCauses, partialSentence, verdictSentence } from "../sentence.js";
+import { analysisSections } from "./analysis-sections.js";
+import { figure, scrollingTable, type Chart } from "./chart.js";
 import { curveChart } from "./curve-chart.js";
 import { documentOf } from "./document.js";
 import { familiesChart } from "./families-chart.js";
@@ -27,20 +30,27 @@ export interface PageOptions {
   readonly texts?: SampleTexts;
   /** Beyond those of the result. */
   readonly notices?: readonly string[];
+  /** Of the same adapter: lens, effects and norms. Default: none. */
+  readonly analysis?: Analysis | null;
 }
 
 /** One calibration as a page in one file: nothing is loaded, and what it quotes cannot act. Pure. */
-export function renderPage(result: CalibrationResult, { texts = new Map(), notices = [] }: PageOptions = {}): string {
+export function renderPage(
+  result: CalibrationResult,
+  { texts = new Map(), notices = [], analysis = null }: PageOptions = {},
+): string {
   const { model, adapter, data, version } = result;
   const names = `${basename(adapter.path)} on ${basename(model.path)}`;
   const lead = markup`<p class="lead">${verdictSentence(result)}</p>
     ${partial(result)}${keyFigures(result)}`;
   const main = [
-    noticesSection(result, notices),
+    noticesSection(result, [...notices, ...(analysis?.notices ?? [])]),
     causesSection(result),
     curveSection(result),
     scalesSection(result),
     familiesSection(result),
+    subsetSection(result),
+    analysis === null ? NOTHING : analysisSections(analysis),
     paretoSection(result),
     samplesSection(result, texts),
     factsSection(result),
@@ -69,12 +79,8 @@ export function chartsOf(result: CalibrationResult): readonly Chart[] {
   ].filter((chart) => chart !== null);
 }
 
-function partial({ partial, data }: CalibrationResult): Markup {
-  if (partial === null) return NOTHING;
-  return markup`<p class="notice">
-    The run was cancelled: this is from ${data.samples} of ${partial.ofSamples} samples, the longest first, which is no
-    random choice.
-  </p>`;
+function partial(result: CalibrationResult): Markup {
+  return result.partial === null ? NOTHING : markup`<p class="notice">${partialSentence(result)}</p>`;
 }
 
 function causesSection(result: CalibrationResult): Markup {
@@ -123,4 +129,23 @@ function familiesSection(result: CalibrationResult): Markup {
   const control = controlSentence(result);
   if (chart === null) return control === null ? NOTHING : section("Control", markup`<p>${control}</p>`);
   return section("Families and controls", control === null ? NOTHING : markup`<p>${control}</p>`, figure(chart));
+}
+
+function subsetSection(result: CalibrationResult): Markup {
+  const { subset } = result;
+  if (subset === null || subset.points.length === 0) return NOTHING;
+  const [unit = "", ...others] = subsetTitles(subset);
+  const sentence = subsetSentence(subset);
+  return section(
+    "Subsets, size by size",
+    markup`<p class="quiet">${sentence[0]?.toUpperCase() ?? ""}${sentence.slice(1)}</p>`,
+    scrollingTable({
+      caption: "subset and boundary by what is left, in % of the adapter's gain",
+      columns: [{ title: unit, isNumber: true }, ...others.map((title) => ({ title, isNumber: title !== "verdict" }))],
+      rows: subset.points.map((point) => ({
+        isChosen: point.id === result.selected?.candidate.id,
+        cells: subsetRow(point, result),
+      })),
+    }),
+  );
 }

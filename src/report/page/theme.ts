@@ -23,6 +23,7 @@ svg .end{text-anchor:end} svg .middle{text-anchor:middle}
 .line-0{stroke:var(--accent)} .line-1{stroke:var(--open)} .line-2{stroke:var(--good)} .line-3{stroke:var(--second)} .line-4{stroke:var(--bad)}
 .area-0{fill:var(--accent);opacity:.12} .area-1{fill:var(--open);opacity:.12} .area-2{fill:var(--good);opacity:.12} .area-3{fill:var(--second);opacity:.12} .area-4{fill:var(--bad);opacity:.12}
 .cell{fill:var(--accent);stroke:var(--line)} .cell-off{fill:var(--faint);stroke:var(--line)} .cell-negative{fill:var(--bad)}
+.curve.thin{stroke-width:1.25} .estimate{fill:none;stroke:var(--muted);stroke-width:1.5}
 .hit{fill:transparent}`;
 
 const PAGE = `

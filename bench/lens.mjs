@@ -1,0 +1,73 @@
+import { parseArgs } from "node:util";
+import { boundaryCandidates, lens, loadModel, readSamples } from "../dist/index.js";
+import { effectCandidates } from "../dist/analysis/layer-effects.js";
+import { median } from "./support/timing.mjs";
+import { TRIO_OPTIONS } from "./support/trio.mjs";
+
+/**
+ * The lens against an exhaustive boundary search on the same samples, in turn: what it costs beside it (at most half), and
+ * whether its last layer is the scorer's own answer. Options: --model, --adapter, --samples (default: SmolLM2-135M in
+ * ../shared, else the demo), --limit N samples (default 12), --rounds N (default 3), --threads N
+ * (default 1: threads that wait for each other do so busily).
+ */
+export async function run({ json, args }) {
+  const { values } = parseArgs({
+    args,
+    options: {
+      ...TRIO_OPTIONS,
+      limit: { type: "string", default: "12" },
+      rounds: { type: "string", default: "3" },
+      threads: { type: "string", default: "1" },
+    },
+  });
+  const say = json ? () => undefined : (line) => console.log(line);
+  const options = { threads: Number(values.threads) };
+  const model = await loadModel(values.model);
+  const adapter = await model.loadAdapter(values.adapter);
+  const { samples } = await readSamples(values.samples, model, { limit: Number(values.limit) });
+  const candidates = boundaryCandidates(model.layers, adapter.file.layers);
+  const session = adapter.openSession(samples, options);
+  // The first run reads the weights from the disk.
+  await session.score(candidates.slice(-1));
+
+  const ratios = [];
+  let read = null;
+  for (let round = 0; round < Number(values.rounds); round++) {
+    const search = await processorTime(() => session.score(candidates));
+    const look = await processorTime(() => lens(adapter, samples, options));
+    read = look.value;
+    ratios.push(look.seconds / search.seconds);
+    say(`round ${round + 1}: lens ${look.seconds.toFixed(2)} s, search ${search.seconds.toFixed(2)} s`);
+  }
+  if (read === null) throw new Error("This architecture has no lens; give another model.");
+
+  const [full] = effectCandidates(model.layers, []);
+  const [scores] = await session.score([full]);
+  const own = (await session.lens(full)).nll.at(-1);
+  const lastLayerEqual = scores.every((score, sample) => Object.is(score, own[sample]));
+  const passes = 2;
+  const searchPasses = session.cost(candidates).passes;
+  const figures = {
+    costRatio: median(ratios),
+    passRatio: passes / searchPasses,
+    lastLayerEqual,
+    layersRead: read.full.length,
+    layers: model.layers,
+    samples: samples.length,
+    lensSamples: read.samples,
+  };
+  await model.dispose();
+  say(
+    `lens / search: ${figures.costRatio.toFixed(2)} of the processor time (median of ${ratios.length}, at most 0.5), ${figures.passRatio.toFixed(2)} of the passes, output heads not counted; ${figures.layersRead} of ${figures.layers} layers and ${figures.lensSamples} of ${figures.samples} samples read`,
+  );
+  say(`last layer is the scorer's own answer, bit for bit: ${lastLayerEqual ? "yes" : "NO"}`);
+  return figures;
+}
+
+/** Of this process, so that others beside it do not count; one thread does not wait for others. */
+async function processorTime(work) {
+  const start = process.cpuUsage();
+  const value = await work();
+  const { user, system } = process.cpuUsage(start);
+  return { value, seconds: (user + system) / 1e6 };
+}
