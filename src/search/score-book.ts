@@ -84,6 +84,11 @@ export class ScoreBook {
     this.#page(candidate).dropped = true;
   }
 
+  /** It is back, and complete. */
+  readmit(candidate: Candidate): void {
+    this.#page(candidate).dropped = false;
+  }
+
   setApart(candidate: Candidate): void {
     this.#page(candidate).apart = true;
   }

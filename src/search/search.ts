@@ -1,5 +1,6 @@
 import { CancelledError } from "../errors.js";
 import type { Candidate, Family } from "../lora/candidate.js";
+import { choose } from "./choose.js";
 import { conclude, type ConcludeOptions, type Conclusion } from "./conclude.js";
 import { needsControl } from "./controls.js";
 import { boundaryCandidates, knockoutCandidates, prefixCandidates, scaleCandidates } from "./families.js";
@@ -169,16 +170,19 @@ class SearchRun {
   }
 
   async #race(stage: SearchProgress["stage"], candidates: readonly Candidate[], batches?: readonly number[]) {
-    const { margin, force } = completeJudgeOptions(this.#judging);
+    const { margin, confidence, force } = completeJudgeOptions(this.#judging);
     // Where nothing but better counts, nothing else needs to stay.
     const strict = this.#judging.goal === "quality" || stage === "controls" || force;
+    const isProven = () => choose(judge(this.#book.table(), this.#judging), "economy") !== null;
     const all = batches ?? this.#scorer.batches.map((_, batch) => batch);
     this.#begin(stage, candidates, this.#scorer.cost(candidates, all));
     await race(this.#book, candidates, {
       strategy: this.#strategy,
       units: this.#units,
       margin: strict ? 0 : margin,
-      economy: !strict,
+      confidence,
+      compareOnly: stage === "controls",
+      ...(!strict && { isProven }),
       batches: all,
       onBatch: (alive, left) => {
         this.#total = this.#done + this.#scorer.cost(alive, left);
