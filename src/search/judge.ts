@@ -74,11 +74,12 @@ export function judge(table: ScoreTable, options: JudgeOptions): Judgement {
   const gateGain = contrast(full, 1);
   const gate = judgeGate(gateGain, units.count, force, settings);
   const contrasts = table.perSample.map((scores) => ({ gain: contrast(scores, 0), margin: contrast(scores, margin) }));
-  const criticalValue = criticalValueOf(
-    completedScores(table, base, full).flatMap((scores) => [contrast(scores, 0), contrast(scores, margin)]),
-    units.count,
-    settings,
-  );
+  // The margin contrast is the gain plus margin x the adapter's gain, but where a column lacks samples that is another gain.
+  const tried = completedScores(table, base, full).flatMap((scores) => {
+    const gain = contrast(scores, 0);
+    return gain.count === units.count ? [gain] : [gain, contrast(scores, margin)];
+  });
+  const criticalValue = criticalValueOf(tried, gateGain, units.count, settings);
   const noClaims = units.count < FEWEST_UNITS ? "too-few-samples" : gate.passed || force ? null : "gate";
 
   const verdict = (role: Role, gain: Interval, marginContrast: UnitMean): Verdict => {
@@ -119,13 +120,18 @@ export function judge(table: ScoreTable, options: JudgeOptions): Judgement {
   return { table, options: settings, units, gate, gateGain, criticalValue, candidates, noClaims };
 }
 
-function criticalValueOf(means: readonly UnitMean[], units: number, settings: Required<JudgeOptions>): number {
+function criticalValueOf(
+  means: readonly UnitMean[],
+  gateGain: UnitMean,
+  units: number,
+  settings: Required<JudgeOptions>,
+): number {
   const noisy = means.filter(({ flat }) => !flat);
   const counts = noisy.map(({ count }) => count);
   return maxTCriticalValue(
     noisy.map(({ residuals }) => residuals),
     units,
-    { ...settings, counts },
+    { ...settings, counts, ...(!gateGain.flat && { tilt: { residuals: gateGain.residuals, share: settings.margin } }) },
   );
 }
 
