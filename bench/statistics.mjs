@@ -8,7 +8,7 @@ const STRATEGIES = ["exhaustive", "race"];
 
 /**
  * What the strategies cost and how often they err, in worlds with a known truth and the recorded noise of the real adapter.
- * Options: --repetitions N of each question (default 500), --draws N of the bootstrap (default 1999), --workers N
+ * Options: --repetitions N of each question (default 500), --draws N of the bootstrap, --workers N
  * (default: processors), --only NAME (choice, noEffect, subsetNoEffect, beyondMargin, coverage).
  */
 export async function run({ json, args }) {
@@ -16,7 +16,7 @@ export async function run({ json, args }) {
     args,
     options: {
       repetitions: { type: "string", default: "500" },
-      draws: { type: "string", default: "1999" },
+      draws: { type: "string" },
       workers: { type: "string", default: String(cpus().length) },
       only: { type: "string" },
     },
@@ -37,7 +37,7 @@ export async function run({ json, args }) {
   const jobs = kinds.flatMap((one, index) =>
     Array.from({ length: repetitions }, (_, repetition) => ({ ...one, seed: 1 + repetition + 100_000 * index })),
   );
-  const results = await work(jobs, Number(values.workers), Number(values.draws));
+  const results = await work(jobs, Number(values.workers), values.draws && Number(values.draws));
   const of = (kind, shape) =>
     results.filter((one) => one.kind === kind && (shape === undefined || one.shape === shape));
   const rate = (list, field) => (list.length === 0 ? null : mean(list.map((one) => Number(one[field]))));

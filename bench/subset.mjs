@@ -36,8 +36,9 @@ export async function run({ json, args }) {
       subsetSizes: [...new Set(sizes)],
       ...(values.threads !== undefined && { threads: Number(values.threads) }),
     });
-    await using session = adapter.openSession(set.samples, {});
+    const session = adapter.openSession(set.samples, {});
     const boundary = session.cost(boundaryCandidates(model.layers, adapter.file.layers)).passes;
+    await session.dispose();
     const costRatio = result.cost.passes / boundary;
     const points = result.subset?.points ?? [];
     const at = (size) => points.find(({ unitsOut }) => unitsOut === size);

@@ -7,6 +7,8 @@ import { mean, noiseOf, SHAPES, shapedLoss, world } from "./worlds.mjs";
 
 /** One share of the repetitions of `bench statistics`; every repetition has a seed of its own. */
 const { jobs, draws } = workerData;
+/** A choice turns on the third digit of the critical value, which takes all draws; a rate of errors does not. */
+const FEW_DRAWS = 999;
 const recorded = recordedBoundaries();
 const MARGIN = 0.02;
 /** Just beyond the margin. */
@@ -26,7 +28,7 @@ async function choice(seed, shape) {
   const samples = pick(random, [50, 100, 150, 200, 400]);
   const setting = { layers, samples, seed, loss: shapedLoss(SHAPES[shape]), noise: noiseOf(SHAPES[shape], layers) };
   const [racing, plain] = [world(recorded, setting), world(recorded, setting)];
-  const options = { seed, draws };
+  const options = { seed, ...(draws && { draws }) };
   const raced = await search(racing.scorer, { ...options, strategy: "race" });
   const exhaustive = await search(plain.scorer, { ...options, strategy: "exhaustive" });
   const [a, b] = [raced, exhaustive].map(({ selected }) => selected?.candidate.id ?? null);
@@ -58,7 +60,7 @@ async function noEffect(seed, strategy) {
   const samples = pick(random, [50, 100, 200, 400]);
   const { scorer } = world(recorded, { layers, samples, seed, loss: withoutEffect });
   const goal = seed % 2 === 0 ? "economy" : "quality";
-  const { candidates } = await search(scorer, { strategy, goal, seed, draws });
+  const { candidates } = await search(scorer, { strategy, goal, seed, draws: draws ?? FEW_DRAWS });
   return { kind: "noEffect", shape: strategy, falseBetter: candidates.some(({ verdict }) => verdict === "better") };
 }
 
@@ -67,7 +69,12 @@ async function subsetNoEffect(seed) {
   const layers = pick(random, [12, 24]);
   const samples = pick(random, [60, 100, 150]);
   const { scorer } = world(recorded, { layers, samples, seed, loss: withoutEffect });
-  const { candidates } = await search(scorer, { families: ["subset"], strategy: "race", seed, draws });
+  const { candidates } = await search(scorer, {
+    families: ["subset"],
+    strategy: "race",
+    seed,
+    draws: draws ?? FEW_DRAWS,
+  });
   return { kind: "subsetNoEffect", falseBetter: candidates.some(({ verdict }) => verdict === "better") };
 }
 
@@ -78,7 +85,7 @@ async function beyondMargin(seed, strategy) {
   const loss = (scales) =>
     scales.every((scale) => scale === 1) ? 0 : scales.every((scale) => scale === 0) ? 1 : BEYOND;
   const { scorer } = world(recorded, { layers, samples, seed, loss });
-  const { candidates } = await search(scorer, { strategy, seed, draws });
+  const { candidates } = await search(scorer, { strategy, seed, draws: draws ?? FEW_DRAWS });
   const isCut = ({ id }) => id !== `upto:${layers}` && id !== "upto:0";
   return {
     kind: "beyondMargin",
@@ -99,7 +106,7 @@ async function coverage(seed, shape) {
     loss: shapedLoss(SHAPES[shape]),
     noise: noiseOf(SHAPES[shape], layers),
   });
-  const { judgement, selected } = await search(scorer, { strategy: "exhaustive", seed, draws });
+  const { judgement, selected } = await search(scorer, { strategy: "exhaustive", seed, draws: draws ?? FEW_DRAWS });
   if (selected === null) return { kind: "coverage", shape, covered: null };
   const { gain, chosen } = crossFitGain(judgement.table, { ...judgement.options, goal: "economy" });
   const byId = new Map(judgement.table.candidates.map((candidate) => [candidate.id, candidate]));

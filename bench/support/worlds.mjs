@@ -81,15 +81,29 @@ export function world(recorded, { layers, samples, seed, loss, noise = () => 1 }
   };
 }
 
-/** Losses by the boundary b of `upto:b`, as shares of the gain, in [0, 1]; 1 at b = 0 and 0 at b = L. */
+/**
+ * Losses by the depth b / L of `upto:b`, as shares of the gain; 1 at b = 0 and 0 at b = L. Flat: nothing is lost down to 0.3 L.
+ * Monotone: every layer earns something, as on the real adapter. One peak: best at 0.7 L, better than the full adapter.
+ * Two peaks: the lower one smaller, a loss between them.
+ */
 export const SHAPES = {
-  flat: (depth) => (depth < 0.3 ? 1 - depth / 0.3 : 0),
-  monotone: (depth) => (1 - depth) ** 1.5 * 0.7,
-  "one peak": (depth) =>
-    depth < 0.5 ? 1 - 1.88 * depth : 0.06 * Math.min(1, Math.abs(depth - 0.75) / 0.1) * (depth < 1 ? 1 : 0),
-  "two peaks": (depth) =>
-    depth < 0.3 ? 1 - depth / 0.3 : 0.15 * Math.sin((Math.PI * (depth - 0.3)) / 0.35) ** 2 * (depth < 0.65 ? 1 : 0.5),
+  flat: through([0, 1], [0.3, 0], [1, 0]),
+  monotone: (depth) => (depth === 0 ? 1 : (1 - depth) ** 1.5 * 0.7),
+  "one peak": through([0, 1], [0.7, -0.04], [1, 0]),
+  "two peaks": through([0, 1], [0.4, -0.03], [0.6, 0.08], [0.8, -0.05], [1, 0]),
 };
+
+/** Straight lines through points of ascending depth. */
+function through(...points) {
+  return (depth) => {
+    const next = Math.max(
+      1,
+      points.findIndex(([at]) => depth <= at),
+    );
+    const [[x0, y0], [x1, y1]] = [points[next - 1], points[next]];
+    return y0 + ((y1 - y0) * (depth - x0)) / (x1 - x0);
+  };
+}
 
 /**
  * Noise that goes with what a layer loses, as on the real adapter, where the spread of a cut's differences is about one and a half
@@ -103,9 +117,14 @@ export function noiseOf(shape, layers) {
   };
 }
 
-/** The loss of a boundary cut by one of these shapes; of any other candidate that of its share of kept layers. */
+/** What the whole adapter loses at another strength, times the square of the difference: recorded at 0.5 and 0.75. */
+const SCALE_LOSS = 0.43;
+
+/** The loss of a boundary cut by one of these shapes; a global scale has its own. */
 export function shapedLoss(shape) {
   return (scales) => {
+    const [strength] = scales;
+    if (strength !== 0 && scales.every((scale) => scale === strength)) return SCALE_LOSS * (1 - strength) ** 2;
     const kept = scales.filter((scale) => scale !== 0).length / scales.length;
     return kept === 1 ? 0 : kept === 0 ? 1 : shape(kept);
   };

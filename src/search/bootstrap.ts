@@ -18,6 +18,8 @@ export interface BootstrapOptions {
   readonly draws?: number;
   /** Per contrast, the units it is studentised by, at most G; default: G for all. */
   readonly counts?: readonly number[];
+  /** Every contrast with values in all units also counts with `share` x these residuals [G] added, at hardly any cost. */
+  readonly tilt?: { readonly residuals: Float64Array; readonly share: number };
 }
 
 /**
@@ -43,7 +45,7 @@ export interface BootstrapOptions {
 export function maxTCriticalValue(
   contrasts: readonly Float64Array[],
   units: number,
-  { confidence, seed, draws = DEFAULT_DRAWS, counts }: BootstrapOptions,
+  { confidence, seed, draws = DEFAULT_DRAWS, counts, tilt }: BootstrapOptions,
 ): number {
   if (units < FEWEST_UNITS) {
     return studentCriticalValue(1 - (1 - confidence) / Math.max(1, contrasts.length), units - 1);
@@ -52,23 +54,40 @@ export function maxTCriticalValue(
   const signs = signPatterns(units, draws, seed);
   const largest = new Float64Array(signs.draws);
   const sums = new Float64Array(signs.draws);
+  const tiltSums = new Float64Array(signs.draws);
+  if (tilt !== undefined) signedSums(tilt.residuals, signs, tiltSums);
   for (const [index, residuals] of contrasts.entries()) {
-    signedSums(residuals, signs, sums);
-    let squares = 0;
-    for (const residual of residuals) squares += residual * residual;
     const count = counts?.[index] ?? units;
-    for (let draw = 0; draw < sums.length; draw++) {
-      const sum = sums[draw] ?? 0;
-      const ratio = (sum * sum) / squares;
-      // By Cauchy and Schwarz r <= G, equal only where one draw aligns every sign.
-      const square = ratio >= count ? Infinity : ((count - 1) * ratio) / (count - ratio);
-      if (square > (largest[draw] ?? 0)) largest[draw] = square;
-    }
+    signedSums(residuals, signs, sums);
+    raise(largest, sums, sumOfSquares(residuals), count);
+    if (tilt === undefined || count < units) continue;
+    const { share } = tilt;
+    const tilted = residuals.map((residual, unit) => residual + share * (tilt.residuals[unit] ?? 0));
+    const squares = sumOfSquares(tilted);
+    // A tilt that undoes a contrast leaves nothing but rounding.
+    if (squares < 1e-24 * sumOfSquares(residuals)) continue;
+    for (let draw = 0; draw < sums.length; draw++) sums[draw] = (sums[draw] ?? 0) + share * (tiltSums[draw] ?? 0);
+    raise(largest, sums, squares, count);
   }
   largest.sort();
   // The rank (1 - alpha)(B + 1), rounded up, never claims more than the confidence.
   const square = largest[Math.ceil(confidence * (signs.draws + 1) - 1e-9) - 1];
   return square === undefined ? Infinity : Math.sqrt(square);
+}
+
+/** Raises each draw's t^2 where that of these sums is larger. */
+function raise(largest: Float64Array, sums: Float64Array, squares: number, count: number): void {
+  for (let draw = 0; draw < sums.length; draw++) {
+    const sum = sums[draw] ?? 0;
+    const ratio = (sum * sum) / squares;
+    // By Cauchy and Schwarz r <= G, equal only where one draw aligns every sign.
+    const square = ratio >= count ? Infinity : ((count - 1) * ratio) / (count - ratio);
+    if (square > (largest[draw] ?? 0)) largest[draw] = square;
+  }
+}
+
+function sumOfSquares(residuals: Float64Array): number {
+  return residuals.reduce((sum, residual) => sum + residual * residual, 0);
 }
 
 /** One sign per unit and draw, as bits: 8 units of one draw are one byte. */

@@ -1,5 +1,6 @@
 import type { NoSelection } from "../result.js";
 import { FEWEST_UNITS } from "./bootstrap.js";
+import { giveUpAt } from "./give-up.js";
 import type { JudgedCandidate, Judgement } from "./judge.js";
 import { expectedCriticalValue, unitsFor } from "./power.js";
 import type { UnitMean } from "./units.js";
@@ -58,12 +59,19 @@ export function explainNoSelection(judgement: Judgement, goal: Goal): NoSelectio
     const sentence = "There is nothing to cut: the adapter has LoRA in fewer than two layers.";
     return { kind: "worse", sentence, samplesNeeded: null, leastLoss: null };
   }
-  if (cuts.every((cut) => isLost(cut, judgement, goal))) return everyCutWorse(cuts, dropped.length);
-  return unproven(judgement, cuts, goal);
+  const tried = [...cuts, ...dropped];
+  if (tried.every((cut) => isLost(cut, judgement, goal))) return everyCutWorse(cuts, dropped.length);
+  return unproven(judgement, tried, goal);
 }
 
 /** Proven to lose what the goal does not allow: more than the margin; for `quality` anything at all. */
-function isLost({ verdict, gainVsFull }: JudgedCandidate, { noClaims }: Judgement, goal: Goal): boolean {
+function isLost(judged: JudgedCandidate, { noClaims, criticalValue }: Judgement, goal: Goal): boolean {
+  const { role, verdict, gainVsFull, gain, marginContrast } = judged;
+  if (role === "dropped") {
+    // It has no verdict; what made it leave a race was this, or that it could not be proven with so many samples.
+    const { mean, se, count } = goal === "quality" ? gain : marginContrast;
+    return noClaims === null && mean + Math.max(criticalValue, giveUpAt(count)) * se < 0;
+  }
   return verdict === "worse" || (goal === "quality" && noClaims === null && gainVsFull.high < 0);
 }
 
@@ -92,10 +100,10 @@ function unproven(judgement: Judgement, cuts: readonly JudgedCandidate[], goal: 
   const strict = goal === "quality" || !gate.passed;
   const questions = cuts
     .map((cut) => ({ cut, contrast: strict ? cut.gain : cut.marginContrast }))
-    .filter(({ cut }) => (goal === "quality" ? !isLost(cut, judgement, goal) : cut.verdict === "unproven"))
+    .filter(({ cut }) => !isLost(cut, judgement, goal))
     .filter(({ contrast }) => !contrast.flat);
   const needed = (contrast: UnitMean): number =>
-    unitsFor(Math.abs(contrast.mean), contrast.se * Math.sqrt(units.count), critical);
+    unitsFor(Math.abs(contrast.mean), contrast.se * Math.sqrt(contrast.count), critical);
   const target = strict
     ? "better than the full adapter"
     : `within ${percentAbout(judgement.options.margin)} of the gain`;
@@ -104,7 +112,9 @@ function unproven(judgement: Judgement, cuts: readonly JudgedCandidate[], goal: 
       ? `Nothing can be claimed from fewer than ${FEWEST_UNITS} independent samples (here ${units.count}).`
       : `No cut is proven ${target}.`;
 
-  const withheld = questions.find(({ cut }) => strict && noClaims === null && cut.gainVsFull.low > 0);
+  const withheld = questions.find(
+    ({ cut }) => strict && cut.role === "cut" && noClaims === null && cut.gainVsFull.low > 0,
+  );
   if (withheld !== undefined) {
     const sentence = `${opening} ${withheld.cut.id} scores better, which counts only once the global scales are scored too.`;
     return { kind: "unproven", sentence, samplesNeeded: null, leastLoss: null };

@@ -22,7 +22,7 @@ export interface CrossFitOptions extends JudgeOptions {
 }
 
 /** The quantile of a fold only steers its choice, so it may be rougher than the one that makes claims. */
-const FOLD_DRAWS = 999;
+const FOLD_DRAWS = 499;
 
 /**
  * An honest size of the gain: the winner's own mean on the samples that made it win is too good. In each fold the whole

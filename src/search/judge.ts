@@ -2,6 +2,7 @@ import { InternalError, UsageError } from "../errors.js";
 import { adaptedLayers, adaptedSize, type Candidate } from "../lora/candidate.js";
 import type { CandidateResult, Gate, Interval, Verdict } from "../result.js";
 import { FEWEST_UNITS, maxTCriticalValue } from "./bootstrap.js";
+import { completedScores } from "./complete-scores.js";
 import { judgeGate } from "./gate.js";
 import { completeJudgeOptions, type JudgeOptions } from "./judge-options.js";
 import { giveUpAt } from "./give-up.js";
@@ -73,14 +74,12 @@ export function judge(table: ScoreTable, options: JudgeOptions): Judgement {
   const gateGain = contrast(full, 1);
   const gate = judgeGate(gateGain, units.count, force, settings);
   const contrasts = table.perSample.map((scores) => ({ gain: contrast(scores, 0), margin: contrast(scores, margin) }));
-  const isDropped = (index: number) => table.gaps?.[index]?.dropped === true;
-  const pairsOf = (indices: readonly number[]) =>
-    indices.flatMap((index) => [at(contrasts, index).gain, at(contrasts, index).margin]);
-  const every = table.candidates.map((_, index) => index);
-  const left = every.filter((index) => !isDropped(index));
-  const criticalValue =
-    criticalValueOf(pairsOf(left), units.count, settings) *
-    (left.length === every.length ? 1 : raceInflation(table, { every, left, contrast, settings }));
+  // The margin contrast is the gain plus margin x the adapter's gain, but where a column lacks samples that is another gain.
+  const tried = completedScores(table, base, full).flatMap((scores) => {
+    const gain = contrast(scores, 0);
+    return gain.count === units.count ? [gain] : [gain, contrast(scores, margin)];
+  });
+  const criticalValue = criticalValueOf(tried, gateGain, units.count, settings);
   const noClaims = units.count < FEWEST_UNITS ? "too-few-samples" : gate.passed || force ? null : "gate";
 
   const verdict = (role: Role, gain: Interval, marginContrast: UnitMean): Verdict => {
@@ -121,51 +120,19 @@ export function judge(table: ScoreTable, options: JudgeOptions): Judgement {
   return { table, options: settings, units, gate, gateGain, criticalValue, candidates, noClaims };
 }
 
-function criticalValueOf(means: readonly UnitMean[], units: number, settings: Required<JudgeOptions>): number {
+function criticalValueOf(
+  means: readonly UnitMean[],
+  gateGain: UnitMean,
+  units: number,
+  settings: Required<JudgeOptions>,
+): number {
   const noisy = means.filter(({ flat }) => !flat);
   const counts = noisy.map(({ count }) => count);
   return maxTCriticalValue(
     noisy.map(({ residuals }) => residuals),
     units,
-    { ...settings, counts },
+    { ...settings, counts, ...(!gateGain.flat && { tilt: { residuals: gateGain.residuals, share: settings.margin } }) },
   );
-}
-
-interface Inflation {
-  readonly every: readonly number[];
-  readonly left: readonly number[];
-  readonly contrast: (candidate: Float64Array, allowed: number) => UnitMean;
-  readonly settings: Required<JudgeOptions>;
-}
-
-/** So large a count that a draw is not studentised. */
-const WITHOUT_STUDENT = 2 ** 40;
-
-/**
- * By how much the critical value of all candidates ever tried exceeds that of those left in a race. The dropped ones lack
- * most samples, so it is read off the samples that all of them have: how candidates move together is a matter of the
- * candidates, not of the number of samples. Not below 1.
- */
-function raceInflation(table: ScoreTable, { every, left, contrast, settings }: Inflation): number {
-  const isApart = (index: number) => table.gaps?.[index]?.dropped === false;
-  const together = every.filter((index) => !isApart(index));
-  const shared = (scores: Float64Array) =>
-    scores.map((score, sample) =>
-      together.every((index) => !Number.isNaN(table.perSample[index]?.[sample])) ? score : NaN,
-    );
-  const value = (indices: readonly number[]) => {
-    const means = indices.flatMap((index) => {
-      const scores = shared(at(table.perSample, index));
-      return [contrast(scores, 0), contrast(scores, settings.margin)].filter(({ flat }) => !flat);
-    });
-    return maxTCriticalValue(
-      means.map(({ residuals }) => residuals),
-      means[0]?.residuals.length ?? 2,
-      { ...settings, counts: means.map(() => WITHOUT_STUDENT) },
-    );
-  };
-  const ratio = value(together) / value(left.filter((index) => !isApart(index)));
-  return Number.isFinite(ratio) ? Math.max(1, ratio) : 1;
 }
 
 function roleOf(candidate: Candidate): Role {

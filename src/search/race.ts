@@ -1,8 +1,10 @@
 import { adaptedSize, type Candidate } from "../lora/candidate.js";
 import { giveUpAt } from "./give-up.js";
+import { expectedCriticalValue } from "./power.js";
 import { isUniform } from "./scores.js";
 import type { ScoreBook } from "./score-book.js";
-import { unitMean, type Units } from "./units.js";
+import { studentCriticalValue } from "./student.js";
+import { unitMean, type UnitMean, type Units } from "./units.js";
 
 /** `exhaustive`: every candidate on every sample; `race`: the losing ones leave early. */
 export type Strategy = "exhaustive" | "race";
@@ -15,8 +17,15 @@ export interface RaceOptions {
   readonly units: Units;
   /** Share of the adapter's gain that a candidate may lose without being given up; 0: it must be better. */
   readonly margin: number;
-  /** Only the fewest layers within the margin are wanted: what has clearly more than one that is proven may leave too. */
-  readonly economy?: boolean;
+  /** Of the bounds at the end, in (0, 1). */
+  readonly confidence: number;
+  /** Nothing is to be proven of the candidates, they are only compared with: who cannot be proven any more stays, who loses leaves. */
+  readonly compareOnly?: boolean;
+  /**
+   * Only the smallest proven candidate is wanted: what is larger than one that is nearly sure waits, and comes back where this
+   * says after the last batch that nothing is proven. Default: nobody waits.
+   */
+  readonly isProven?: () => boolean;
   /** Batches to score on, in order; default all. */
   readonly batches?: readonly number[];
   /** Called after each batch with the candidates that are left and the batches still to come. */
@@ -32,82 +41,96 @@ export function nextLook(n: number): number {
 }
 
 /**
- * Scores candidates batch by batch, all that are left in one trie. In a race, a candidate leaves after a look where the mean
- * of `full + margin x (base - full) - candidate` plus c(n) standard errors is below 0, and with `economy` where a clearly
- * smaller one is above 0 by as much; looks fall on whole batches. No claim
- * is made on the way: verdicts come at the end, from all samples, and never about one that left, so looking often
- * needs no correction (racing: Maron & Moore 1994).
+ * Scores candidates batch by batch, all that are left in one trie. In a race, looks at the per-sample contrast
+ * `full + margin x (base - full) - candidate` fall on whole batches, and a candidate leaves where it cannot be expected to
+ * be proven at the end any more (`outlook`). No claim is made on the way: verdicts come at the end, from all samples, and never
+ * about one that left, so looking often needs no correction (racing: Maron & Moore 1994).
  *
  * Base model and full adapter must be among `candidates` or known on these batches; they stay to the end.
  *
- * @throws CancelledError, BudgetSpent with what is known in the book
+ * @throws CancelledError, BudgetSpent with what is known in the book; who waits is marked as dropped there
  */
-export async function race(
-  book: ScoreBook,
-  candidates: readonly Candidate[],
-  {
-    strategy,
-    units,
-    margin,
-    economy = false,
-    batches = book.scorer.batches.map((_, index) => index),
-    onBatch,
-  }: RaceOptions,
-): Promise<void> {
+export async function race(book: ScoreBook, candidates: readonly Candidate[], options: RaceOptions): Promise<void> {
+  let waiting = await heat(book, candidates, options);
+  while (waiting.length > 0 && options.isProven?.() === false) waiting = await heat(book, waiting, options);
+}
+
+/** One way through the batches. @returns the candidates that wait */
+async function heat(book: ScoreBook, candidates: readonly Candidate[], options: RaceOptions): Promise<Candidate[]> {
+  const { strategy, units, batches = book.scorer.batches.map((_, index) => index), onBatch } = options;
+  const unitsIn = (some: readonly number[]) =>
+    new Set(book.samplesOf(some).map((sample) => units.ofSample[sample] ?? 0)).size;
+  const all = unitsIn(batches);
+  const waiting: Candidate[] = [];
   let alive = candidates;
   let look = strategy === "race" ? nextLook(0) : Infinity;
-  const seen = new Set<number>();
   for (const [position, batch] of batches.entries()) {
     await book.score(alive, batch);
-    for (const sample of book.samplesOf([batch])) seen.add(units.ofSample[sample] ?? 0);
-    if (seen.size >= look && position < batches.length - 1) {
-      const samples = book.samplesOf(batches.slice(0, position + 1));
-      const bounds = alive.map((candidate) => boundsAt(book, candidate, samples, margin, units));
-      const enough = economy ? smallestProven(alive, bounds, book.scorer.coveredLayers) : Infinity;
-      const lost = alive.filter((candidate, index) => {
-        if (isUniform(candidate, 0) || isUniform(candidate, 1)) return false;
-        return (bounds[index]?.high ?? 0) < 0 || adaptedSize(candidate, book.scorer.coveredLayers) > enough;
-      });
-      for (const candidate of lost) book.drop(candidate);
-      alive = alive.filter((candidate) => !lost.includes(candidate));
-      look = nextLook(seen.size);
+    const scored = batches.slice(0, position + 1);
+    const seen = look === Infinity ? 0 : unitsIn(scored);
+    if (seen >= look && position < batches.length - 1) {
+      const { lost, late } = afterLook(book, alive, book.samplesOf(scored), all, options);
+      for (const candidate of [...lost, ...late]) book.drop(candidate);
+      waiting.push(...late);
+      alive = alive.filter((candidate) => !lost.includes(candidate) && !late.includes(candidate));
+      look = nextLook(seen);
     }
     onBatch?.(alive, batches.slice(position + 1));
   }
+  for (const candidate of alive) book.readmit(candidate);
+  return waiting;
 }
 
-/** How far above the smallest proven candidate others stay, should it fail on more samples. */
-const FALLBACKS = 2;
-
-/**
- * The size above which no candidate can be chosen any more: where one is within the margin by its c(n), those with more
- * layers are only its fallbacks.
- */
-function smallestProven(
-  candidates: readonly Candidate[],
-  bounds: readonly { readonly low: number }[],
-  covered: readonly number[],
-): number {
-  const sizes = candidates.flatMap((candidate, index) =>
-    (bounds[index]?.low ?? 0) > 0 && !isUniform(candidate, 1) ? [adaptedSize(candidate, covered)] : [],
-  );
-  return sizes.length === 0 ? Infinity : Math.min(...sizes) + FALLBACKS;
+/** Who leaves for good, and who waits for a smaller one. */
+function afterLook(
+  book: ScoreBook,
+  alive: readonly Candidate[],
+  samples: readonly number[],
+  all: number,
+  options: RaceOptions,
+): { readonly lost: readonly Candidate[]; readonly late: readonly Candidate[] } {
+  const runners = alive.filter((candidate) => !isUniform(candidate, 0) && !isUniform(candidate, 1));
+  const sizeOf = (candidate: Candidate) => adaptedSize(candidate, book.scorer.coveredLayers);
+  const lost: Candidate[] = [];
+  const nearlySure: number[] = [];
+  for (const candidate of runners) {
+    const { isLost, isNearlySure } = outlook(contrastOf(book, candidate, samples, options), all, options);
+    if (isLost) lost.push(candidate);
+    if (isNearlySure) nearlySure.push(sizeOf(candidate));
+  }
+  const enough = options.isProven === undefined ? Infinity : Math.min(...nearlySure);
+  return { lost, late: runners.filter((candidate) => !lost.includes(candidate) && sizeOf(candidate) > enough) };
 }
 
-/**
- * Standard errors beyond c(n) by which a candidate must be above 0 before larger ones leave for it: it was the luckiest of
- * many, and what has left cannot come back.
- */
-const PROOF_ROOM = 1.5;
+/** Standard errors of what is still to come, beyond which a candidate is waited for: a wrong guess costs passes, no more. */
+const NEARLY_SURE = 1;
 
-/** The candidate's contrast: c(n) standard errors above the mean, and what is sure below it. */
-function boundsAt(
+/**
+ * What n of N samples say about the bound at the end (stochastic curtailment: Lan, Simon & Halperin 1982). The final mean lies
+ * around the present one with the standard error sd x sqrt(1 / n - 1 / N), and must be above the critical value times
+ * sd / sqrt(N). Lost: c(n) such errors do not reach the least critical value there can be, that of one contrast alone.
+ */
+function outlook(
+  { mean, se, count }: UnitMean,
+  all: number,
+  { confidence, compareOnly = false }: RaceOptions,
+): { readonly isLost: boolean; readonly isNearlySure: boolean } {
+  const share = count / all;
+  const open = Math.sqrt(Math.max(0, 1 - share)) * se;
+  const final = Math.sqrt(share) * se;
+  if (compareOnly) return { isLost: mean + giveUpAt(count) * se < 0, isNearlySure: false };
+  return {
+    isLost: mean + giveUpAt(count) * open < studentCriticalValue(confidence, all - 1) * final,
+    isNearlySure: mean - NEARLY_SURE * open > expectedCriticalValue(all, confidence) * final,
+  };
+}
+
+function contrastOf(
   book: ScoreBook,
   candidate: Candidate,
   samples: readonly number[],
-  margin: number,
-  units: Units,
-): { readonly low: number; readonly high: number } {
+  { margin, units }: RaceOptions,
+): UnitMean {
   const { base, full } = book.references();
   const scores = book.scoresOf(candidate);
   const values = new Float64Array(full.length).fill(NaN);
@@ -115,7 +138,5 @@ function boundsAt(
     const score = full[sample] ?? NaN;
     values[sample] = score + margin * ((base[sample] ?? NaN) - score) - (scores[sample] ?? NaN);
   }
-  const { mean, se, count } = unitMean(values, units);
-  const width = giveUpAt(count) * se;
-  return { low: mean - width - PROOF_ROOM * se, high: mean + width };
+  return unitMean(values, units);
 }

@@ -31,10 +31,16 @@ export class ScoreBook {
   readonly #options: BookOptions;
   readonly #pages = new Map<string, Page>();
   #batchesScored = 0;
+  #version = 0;
 
   constructor(scorer: SearchScorer, options: BookOptions = {}) {
     this.scorer = scorer;
     this.#options = options;
+  }
+
+  /** Another number after every change of what the book holds. */
+  get version(): number {
+    return this.#version;
   }
 
   /**
@@ -51,6 +57,7 @@ export class ScoreBook {
       for (const sample of this.samplesOf([batch])) page.scores[sample] = columns[index]?.[sample] ?? NaN;
       page.batches.add(batch);
     }
+    this.#version += 1;
   }
 
   /** Scores that are not written down: of candidates that nothing will be claimed about. */
@@ -78,6 +85,7 @@ export class ScoreBook {
 
   /** Enters a column that was put together elsewhere. */
   enter(candidate: Candidate, scores: Float64Array): void {
+    this.#version += 1;
     const batches = this.scorer.batches.flatMap((samples, batch) =>
       samples.every((sample) => Number.isFinite(scores[sample])) ? [batch] : [],
     );
@@ -92,15 +100,24 @@ export class ScoreBook {
 
   /** The candidate left the race: nothing will be claimed about it. */
   drop(candidate: Candidate): void {
+    this.#version += 1;
     this.#page(candidate).dropped = true;
   }
 
+  /** It is back, and complete. */
+  readmit(candidate: Candidate): void {
+    this.#version += 1;
+    this.#page(candidate).dropped = false;
+  }
+
   setApart(candidate: Candidate): void {
+    this.#version += 1;
     this.#page(candidate).apart = true;
   }
 
   /** Forgets candidates, such as those of a stage that was not finished. */
   forget(candidates: readonly Candidate[]): void {
+    this.#version += 1;
     for (const { id } of candidates) this.#pages.delete(id);
   }
 

@@ -1,10 +1,11 @@
 import { BackendError, CancelledError } from "../errors.js";
 import type { Candidate, Family } from "../lora/candidate.js";
-import { conclude, type ConcludeOptions, type Conclusion } from "./conclude.js";
+import { choose } from "./choose.js";
+import { conclude, concludeFrom, type ConcludeOptions, type Conclusion } from "./conclude.js";
 import { needsControl } from "./controls.js";
 import { boundaryCandidates, knockoutCandidates, prefixCandidates, scaleCandidates } from "./families.js";
 import { completeJudgeOptions } from "./judge-options.js";
-import { judge } from "./judge.js";
+import { judge, type Judgement } from "./judge.js";
 import { race, RACE_FROM_LAYERS, type Strategy } from "./race.js";
 import { refine } from "./refine.js";
 import { ScoreBook } from "./score-book.js";
@@ -106,6 +107,7 @@ class SearchRun {
   #finished = false;
   #stageCandidates: readonly Candidate[] = [];
   #subset: SubsetOutcome | null = null;
+  #judged: { readonly version: number; readonly judgement: Judgement } | null = null;
 
   constructor(scorer: SearchScorer, options: SearchOptions) {
     const { families = ["boundary"], signal, isSpent } = options;
@@ -131,7 +133,7 @@ class SearchRun {
     const { layers, coveredLayers, batches } = this.#scorer;
     const { margin, force } = completeJudgeOptions(this.#judging);
     await this.#race("boundary", candidatesBeforehand(layers, coveredLayers, this.#families));
-    const { gate } = judge(this.#book.table(), this.#judging);
+    const { gate } = this.#judgement();
     if (!gate.passed && !force) {
       this.#finish();
       return;
@@ -147,7 +149,7 @@ class SearchRun {
       this.#begin("subset", [], await subsetPasses(this.#scorer, folds));
       this.#subset = await subsetSearch(this.#book, folds, { seed, ...(subsetSizes && { sizes: subsetSizes }) });
     }
-    if (needsControl(judge(this.#book.table(), this.#judging))) {
+    if (needsControl(this.#judgement())) {
       await this.#race("controls", scaleCandidates(layers));
     }
     this.#finish();
@@ -160,9 +162,10 @@ class SearchRun {
     const isFirst = stoppedIn === "boundary";
     if (!isFirst && !this.#finished) this.#book.forget(this.#stageCandidates);
     const samples = isFirst ? this.#book.sharedSamples() : all;
-    const table = isFirst ? tableOfSamples(this.#book.table(), samples) : this.#book.table();
-    const { strategy, subset } = { strategy: this.#strategy, subset: this.#subset };
-    return { strategy, subset, samples, stoppedIn, ...conclude(table, this.#judging) };
+    const conclusion = isFirst
+      ? conclude(tableOfSamples(this.#book.table(), samples), this.#judging)
+      : concludeFrom(this.#judgement(), this.#judging);
+    return { strategy: this.#strategy, subset: this.#subset, samples, stoppedIn, ...conclusion };
   }
 
   /** Null where fewer than two independent samples are complete. */
@@ -176,17 +179,29 @@ class SearchRun {
     return new Set(this.#book.sharedSamples().map((sample) => this.#units.ofSample[sample])).size >= 2;
   }
 
+  /** Of all that the book holds; made once for each state of it. */
+  #judgement(): Judgement {
+    const { version } = this.#book;
+    if (this.#judged?.version !== version) {
+      this.#judged = { version, judgement: judge(this.#book.table(), this.#judging) };
+    }
+    return this.#judged.judgement;
+  }
+
   async #race(stage: SearchProgress["stage"], candidates: readonly Candidate[], batches?: readonly number[]) {
-    const { margin, force } = completeJudgeOptions(this.#judging);
+    const { margin, confidence, force } = completeJudgeOptions(this.#judging);
     // Where nothing but better counts, nothing else needs to stay.
     const strict = this.#judging.goal === "quality" || stage === "controls" || force;
+    const isProven = () => choose(this.#judgement(), "economy") !== null;
     const all = batches ?? this.#scorer.batches.map((_, batch) => batch);
     this.#begin(stage, candidates, this.#scorer.cost(candidates, all));
     await race(this.#book, candidates, {
       strategy: this.#strategy,
       units: this.#units,
       margin: strict ? 0 : margin,
-      economy: !strict,
+      confidence,
+      compareOnly: stage === "controls",
+      ...(!strict && { isProven }),
       batches: all,
       onBatch: (alive, left) => {
         this.#total = this.#done + this.#scorer.cost(alive, left);

@@ -76,6 +76,47 @@ describe("race", () => {
     }
   });
 
+  test("larger cuts wait for a smaller one that looks sure, and come back where it fails", async () => {
+    // Ten layers can go by the first 20 samples; on the others everything but the uppermost layer is needed.
+    const [early, late] = [14, 23].map((last) =>
+      curveTable({
+        losses: Array.from({ length: 25 }, (_, b) => (b >= last ? 0 : b === 0 ? 1 : 0.3)),
+        samples: 140,
+        seed: 3,
+        step: 0.001,
+      }),
+    );
+    const table = {
+      ...early!,
+      perSample: early!.perSample.map((scores, index) =>
+        scores.map((score, sample) => (sample < 20 ? score : late!.perSample[index]![sample]!)),
+      ),
+    };
+    const { scorer } = batched(table);
+    const calls: (readonly string[])[] = [];
+    const watched: SearchScorer = {
+      ...scorer,
+      score: (candidates, options) => {
+        calls.push(candidates.map(({ id }) => id));
+        return scorer.score(candidates, options);
+      },
+    };
+    const { selected, candidates } = await search(watched, { strategy: "race" });
+    expect(selected?.candidate.id).toBe("upto:23");
+    expect(candidates.find(({ id }) => id === "upto:23")!.samples).toBe(140);
+    expect(calls[10]).not.toContain("upto:23");
+    expect(calls.at(-1)).toContain("upto:23");
+  });
+
+  test("what left because it could not be proven is not said to lose", async () => {
+    const losses = Array.from({ length: 25 }, (_, b) => (b === 24 ? 0 : b === 0 ? 1 : 0.021));
+    const { scorer } = batched(curveTable({ losses, samples: 140, seed: 5, step: 0.03 }));
+    const { selected, noSelection, candidates } = await search(scorer, { strategy: "race" });
+    expect(candidates.some(({ droppedAfter }) => droppedAfter !== null)).toBe(true);
+    expect(selected).toBeNull();
+    expect(noSelection?.kind).toBe("unproven");
+  });
+
   test("default from 16 layers; the same seed gives the same outcome", async () => {
     const [first, second] = [await run({ seed: 5 }), await run({ seed: 5 })];
     expect(first.outcome.strategy).toBe("race");
