@@ -65,6 +65,12 @@ export { readModel, type ModelFile } from "./lora/model-file.js";
 export { adapterPathOf } from "./peft/adapter-path.js";
 export { writePeft, type WritePeftOptions, type WrittenPeft } from "./peft/from-gguf.js";
 export { peftToGguf, type ConvertOptions } from "./peft/to-gguf.js";
+export { makeRecipe, type MakeRecipeOptions, type RecipeSource } from "./recipe/make-recipe.js";
+export { readRecipe } from "./recipe/read-recipe.js";
+export type { Recipe, RecipeEngine, RecipeScores } from "./recipe/recipe.js";
+export type { PairedCheck, ScoreChecks } from "./recipe/judge-scores.js";
+export type { TrimCheck, VerificationResult } from "./recipe/verification.js";
+export { verifyRecipe, type VerifyOptions } from "./recipe/verify-recipe.js";
 export type {
   CalibrationResult,
   CandidateResult,

@@ -27,12 +27,14 @@ import { deliver, jsonOption, requireJsonTarget, type JsonRequest } from "../jso
 import { addMachineOptions, deviceOptions, sessionOptions, type MachineFlags } from "../machine-options.js";
 import { decimal, duration, integer } from "../numbers.js";
 import { pageOption, requirePageTarget, writePage, type PageRequest } from "../page-output.js";
+import { requireRecipeTarget, writeRecipe, type RecipeRequest } from "../recipe-output.js";
 import { chatTemplate, templateVariables } from "../template-flags.js";
 
 interface CalibrateFlags extends MachineFlags {
   readonly output?: string;
   readonly json?: string;
   readonly report?: string;
+  readonly recipe?: string;
   readonly force?: boolean;
   readonly objective: ScoreObjective;
   readonly inSample?: true;
@@ -92,6 +94,7 @@ export function configure(command: Command): void {
     .option("-o, --output <file>", "adapter to write, where a cut is proven")
     .addOption(jsonOption())
     .addOption(pageOption())
+    .option("--recipe <file>", "what verify needs to make and judge the same cut again, where one is proven")
     .option("--force", "write over existing files, and go on where the adapter does not beat the base model")
     .addOption(
       new Option("--goal <goal>", "economy: the fewest layers that lose nothing; quality: the best proven better")
@@ -169,6 +172,11 @@ export async function run(args: readonly string[], flags: CalibrateFlags, contex
   await requireJsonTarget(json);
   const page: PageRequest = { target: flags.report, inputs: json.inputs, force };
   await requirePageTarget(page);
+  const recipe: RecipeRequest = {
+    ...{ target: flags.recipe, inputs: json.inputs, force },
+    paths: { model: base, adapter: source, samples: samplesPath },
+  };
+  await requireRecipeTarget(recipe, flags.objective);
   const reading = await readingOptions(flags, context.signal);
 
   const { signal, progress } = context;
@@ -238,6 +246,8 @@ export async function run(args: readonly string[], flags: CalibrateFlags, contex
   await deliver(result, () => renderCalibration(result, context.style), json, context);
   await writePage(result, page, context);
   if (failure !== null) throw failure;
+  const { tokenWeighted } = flags;
+  await writeRecipe({ adapter, samples, result, reading, tokenWeighted }, recipe, sessionOptions(flags), context);
   if (!result.gate.passed && !result.gate.forced) {
     throw new InputError(
       result.gate.failure === "no-gain" ? "GATE_NO_GAIN" : "GATE_TOO_FEW",
