@@ -46,6 +46,8 @@ export { evaluate, type EvaluateOptions, type Evaluation } from "./evaluation/ev
 export { loadMetric } from "./evaluation/load-metric.js";
 export { namedCandidates } from "./evaluation/name-candidates.js";
 export type { Comparison, EvaluatedCandidate, EvaluationResult, MetricScore } from "./evaluation/result.js";
+export { measureSpeed, type MeasureSpeedOptions } from "./evaluation/speed.js";
+export type { SpeedReport, SpeedRow, SpeedSpread } from "./evaluation/speed-report.js";
 export { checkCompatible } from "./lora/compatibility.js";
 export { describeFile, type AdapterDescription, type ModelDescription } from "./lora/describe.js";
 export { formatLayerScales } from "./lora/format-layer-scales.js";

@@ -13,6 +13,7 @@ import { loadMetric, NLL_METRIC } from "../../evaluation/load-metric.js";
 import { knownCandidates, namedCandidates } from "../../evaluation/name-candidates.js";
 import type { CalibrationChoice } from "../../evaluation/result.js";
 import type { NamedScales } from "../../lora/candidate.js";
+import { measureSpeeds } from "../measure-speeds.js";
 import { chosenOnSentence, renderEvaluation } from "../../report/evaluation.js";
 import { printable } from "../../report/text.js";
 import type { CommandContext } from "../context.js";
@@ -28,6 +29,7 @@ interface EvaluateFlags extends SampleFlags {
   readonly confidence: number;
   readonly json?: string;
   readonly force?: true;
+  readonly speed?: true;
   readonly gpu: Gpu;
   readonly gpuLayers?: number;
   readonly device?: readonly string[];
@@ -63,6 +65,7 @@ export function configure(command: Command): void {
     .option("--confidence <level>", "of all bounds together", decimal, 0.95)
     .option("--seed <n>", "of everything random", integer, 0)
     .addOption(jsonOption())
+    .option("--speed", "measure prompts, writing, file size and load time of base, full and candidates side by side")
     .option("--force", "write over an existing result file");
   addSampleOptions(command)
     .optionsGroup("Machine:")
@@ -124,8 +127,9 @@ export async function run(args: readonly string[], flags: EvaluateFlags, context
   await using adapter = await model.loadAdapter(source, { signal });
   const losses = names.includes(NLL_METRIC) ? await lossesOf(adapter, samples, candidates, flags, context) : null;
   const answers = metrics.length > 0 ? await answersOf(adapter, samples, candidates, context) : null;
+  const speed = flags.speed === true ? await measureSpeeds(adapter, samples, candidates, flags, context) : null;
   progress.done();
-  const result = evaluate(
+  const evaluated = evaluate(
     {
       model: { path: model.path },
       adapter: { path: adapter.path, coveredLayers: adapter.file.layers },
@@ -133,6 +137,7 @@ export async function run(args: readonly string[], flags: EvaluateFlags, context
     },
     { confidence: flags.confidence, seed: flags.seed, chosenOn, command: ["lora-boundary", ...context.argv] },
   );
+  const result = speed === null ? evaluated : { ...evaluated, speed };
   await deliver(result, () => renderEvaluation(result, context.style), json, context);
   return 0;
 }
