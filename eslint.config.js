@@ -17,8 +17,8 @@ export default tseslint.config(
       "no-console": "error",
     },
   },
-  { files: ["**/*.{js,mjs}"], ...tseslint.configs.disableTypeChecked },
-  { files: ["bench/**", "native/*.mjs", "test/**"], rules: { "no-console": "off" } },
+  { files: ["**/*.{js,mjs,cjs}"], ...tseslint.configs.disableTypeChecked },
+  { files: ["bench/**", "examples/**", "native/*.mjs", "test/**"], rules: { "no-console": "off" } },
   {
     files: ["test/**"],
     rules: { "@typescript-eslint/no-non-null-assertion": "off" },
@@ -26,7 +26,7 @@ export default tseslint.config(
   forbid(
     [
       "src/*.ts",
-      "src/{native,engine,gguf,lora,peft,hub,data,search,lens,metrics,evaluation,generation,analysis,results}/**",
+      "src/{native,engine,gguf,lora,peft,hub,data,search,lens,metrics,evaluation,generation,analysis,results,recipe}/**",
     ],
     ["**/cli/**", "**/report/**"],
     "Core knows neither the command line nor the report.",

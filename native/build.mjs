@@ -3,27 +3,44 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join, relative, sep } from "node:path";
 import { fileURLToPath } from "node:url";
+import { importLibraries } from "./import-libraries.mjs";
 import { headers, librariesFolder, linkedLibraries, nodeLlamaCpp } from "./llama-cpp.mjs";
+import { prebuiltAddon, prebuiltRuntimePath } from "./prebuilt.mjs";
 import { requireTools } from "./toolchain.mjs";
 
 /**
  * Builds the addon with cmake-js. Options: --or-explain (on failure say why and exit 0, so that an install goes on: what
- * needs no addon works), --sanitize (a second build, with address and undefined-behaviour sanitizers), --verbose.
+ * needs no addon works; where a prebuilt package is installed, nothing is built), --prebuilt (for such a package, see
+ * pack-prebuilt.mjs), --sanitize (a second build, with address and undefined-behaviour sanitizers), --verbose.
  */
 
 const here = dirname(fileURLToPath(import.meta.url));
 const buildFolder = join(here, "build");
 const options = new Set(process.argv.slice(2));
 // cmake-js empties its own folder when it configures anew.
-const cmakeFolder = join(buildFolder, options.has("--sanitize") ? "sanitized" : "addon");
+const cmakeFolder = join(buildFolder, kind());
 
 try {
-  build();
+  if (!(options.has("--or-explain") && hasPrebuilt())) build();
 } catch (error) {
   const advice = "Then build with: npm rebuild lora-boundary (in a checkout: npm run build:native).";
   console.error(`The lora-boundary addon was not built. ${error.message}\n${advice}`);
   console.error("Until then `inspect`, `trim` and `doctor` on files work; everything else needs the addon.");
   process.exitCode = options.has("--or-explain") ? 0 : 1;
+}
+
+function kind() {
+  if (options.has("--prebuilt")) return "prebuilt-addon";
+  return options.has("--sanitize") ? "sanitized" : "addon";
+}
+
+/** What is missing for looking is for the build to explain. */
+function hasPrebuilt() {
+  try {
+    return prebuiltAddon() !== null;
+  } catch {
+    return false;
+  }
 }
 
 function build() {
@@ -40,8 +57,8 @@ function build() {
     ...(cmake === "cmake" ? [] : ["--cmake-path", cmake]),
     ...(options.has("--sanitize") ? [define("SANITIZE", "ON")] : []),
     define("LLAMA_INCLUDE", include.join(";")),
-    define("LLAMA_LIBRARIES", linkedLibraries(libraries).join(";")),
-    define("LLAMA_RPATH", runtimePath(output, libraries)),
+    define("LLAMA_LIBRARIES", importable(libraries).join(";")),
+    define("LLAMA_RPATH", options.has("--prebuilt") ? prebuiltRuntimePath(libraries) : runtimePath(output, libraries)),
     define("NODE_ADDON_API", dirname(createRequire(import.meta.url).resolve("node-addon-api/package.json"))),
   ];
   const loud = options.has("--verbose");
@@ -49,10 +66,17 @@ function build() {
   if (result.status !== 0) {
     throw new Error(`Compiling failed:\n${loud ? "see above" : tail(result.stdout + result.stderr)}`);
   }
+  if (options.has("--prebuilt")) return;
   mkdirSync(buildFolder, { recursive: true });
   // The loader reads where the libraries lie from here, so that both always agree.
   const facts = { nodeLlamaCpp: nodeLlamaCpp().version, libraries: portable(relative(buildFolder, libraries)) };
   writeFileSync(join(buildFolder, "llama-cpp.json"), `${JSON.stringify(facts)}\n`);
+}
+
+/** What to link against; on Windows that is not what is loaded. */
+function importable(libraries) {
+  if (process.platform !== "win32") return linkedLibraries(libraries);
+  return importLibraries(libraries, join(buildFolder, "import-libraries"));
 }
 
 /** Relative to the addon, so that a moved folder still works. */

@@ -64,6 +64,8 @@ export { loadMetric, loadObjective } from "./evaluation/load-metric.js";
 export { namedCandidates } from "./evaluation/name-candidates.js";
 export type { Comparison, EvaluatedCandidate, EvaluationResult, MetricScore } from "./evaluation/result.js";
 export { parseCandidateList, type CandidateListOptions } from "./lora/candidate-list.js";
+export { measureSpeed, type MeasureSpeedOptions } from "./evaluation/speed.js";
+export type { SpeedReport, SpeedRow, SpeedSpread } from "./evaluation/speed-report.js";
 export { checkCompatible } from "./lora/compatibility.js";
 export { describeFile, type AdapterDescription, type ModelDescription } from "./lora/describe.js";
 export { formatLayerScales } from "./lora/format-layer-scales.js";
@@ -83,6 +85,12 @@ export { readModel, type ModelFile } from "./lora/model-file.js";
 export { adapterPathOf } from "./peft/adapter-path.js";
 export { writePeft, type WritePeftOptions, type WrittenPeft } from "./peft/from-gguf.js";
 export { peftToGguf, type ConvertOptions } from "./peft/to-gguf.js";
+export { makeRecipe, type MakeRecipeOptions, type RecipeSource } from "./recipe/make-recipe.js";
+export { readRecipe } from "./recipe/read-recipe.js";
+export type { Recipe, RecipeEngine, RecipeScores } from "./recipe/recipe.js";
+export type { PairedCheck, ScoreChecks } from "./recipe/judge-scores.js";
+export type { TrimCheck, VerificationResult } from "./recipe/verification.js";
+export { verifyRecipe, type VerifyOptions } from "./recipe/verify-recipe.js";
 export type {
   CalibrationResult,
   CandidateLoss,

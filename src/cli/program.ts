@@ -57,6 +57,11 @@ const COMMANDS: readonly CommandEntry[] = [
     summary: "show what is in a GGUF file, or what differs between two",
     load: () => import("./commands/inspect.js"),
   },
+  {
+    name: "verify",
+    summary: "judge a recipe again, for CI: is the cut still good",
+    load: () => import("./commands/verify.js"),
+  },
   { name: "doctor", summary: "check this machine and your files", load: () => import("./commands/doctor.js") },
 ];
 

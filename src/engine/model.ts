@@ -15,6 +15,7 @@ import { hostMemory } from "./host-memory.js";
 import { Owned } from "./lifetime.js";
 import { requireModelFits } from "./model-fit.js";
 import { fromNative, nativeJob, type JobOptions } from "./native-job.js";
+import { SpeedProbe, type SpeedProbeOptions } from "./speed-probe.js";
 
 export interface LoadModelOptions extends JobOptions, DeviceOptions {
   /** While `hf:owner/name[/file]` is downloaded: bytes on disk, and in all of the file. */
@@ -38,8 +39,9 @@ export async function loadModel(reference: string, options: LoadModelOptions = {
   const notices = [placed.notice, tight].filter((notice) => notice !== null);
   const placement = { ...placed, notice: notices.length === 0 ? null : notices.join(" ") };
   const place = nativePlacement(placement);
+  const start = performance.now();
   const native = await nativeJob(addon, (control) => addon.loadModel({ ...place, path, control }), options);
-  const model = new Model(addon, native, file, placement);
+  const model = new Model(addon, native, file, placement, (performance.now() - start) / 1000);
   try {
     requireCausal(model);
   } catch (error) {
@@ -54,16 +56,19 @@ export class Model extends Owned implements Tokenizer {
   readonly file: ModelFile;
   readonly facts: NativeModelFacts;
   readonly placement: Placement;
+  /** What llama.cpp took to load it; a file that was read before is loaded from the system's cache. */
+  readonly loadSeconds: number;
   readonly #addon: NativeAddon;
   readonly #native: NativeModel;
   protected readonly label: string;
 
   /** @internal */
-  constructor(addon: NativeAddon, native: NativeModel, file: ModelFile, placement: Placement) {
+  constructor(addon: NativeAddon, native: NativeModel, file: ModelFile, placement: Placement, loadSeconds: number) {
     super(null);
     this.label = `model ${file.path}`;
     this.file = file;
     this.placement = placement;
+    this.loadSeconds = loadSeconds;
     this.facts = native.facts();
     this.#addon = addon;
     this.#native = native;
@@ -144,6 +149,12 @@ export class Model extends Owned implements Tokenizer {
     const parent = { addon: this.#addon, model: this.#native };
     const native = await loadParts(parent, file, { layers: this.layers, rankMultiple, per }, options);
     return new Adapter(this, native, { file, state, rankMultiple, per }, parent);
+  }
+
+  /** @internal Prepares the timing of whole adapters; nothing is allocated before the first run. */
+  openSpeedProbe(options: SpeedProbeOptions): SpeedProbe {
+    this.requireOpen();
+    return new SpeedProbe(this, { addon: this.#addon, model: this.#native }, options);
   }
 
   protected override release(): void {

@@ -1,4 +1,5 @@
 import type { CalibrationResult, Interval } from "../result.js";
+import type { SpeedReport } from "./speed-report.js";
 
 /** Per-sample differences of one metric between a candidate and a reference; above 0 the candidate is better. */
 export interface Comparison {
@@ -65,6 +66,8 @@ export interface EvaluationResult {
   readonly candidates: readonly EvaluatedCandidate[];
   /** Where a calibration chose the candidates: which of these samples it had seen. Null without `--from`. */
   readonly chosenOn: { readonly path: string; readonly sharedLines: readonly number[] } | null;
+  /** What they cost on this machine; only where asked for (`--speed`). */
+  readonly speed?: SpeedReport;
 }
 
 /** Of a calibration, what an evaluation reads. */

@@ -24,6 +24,17 @@ export interface BuiltBackends {
   readonly backends: readonly string[];
 }
 
+/** The addon and the folder of llama.cpp's libraries. */
+interface AddonFiles {
+  readonly addon: string;
+  readonly libraries: string;
+}
+
+interface PrebuiltModule {
+  /** Of a package for this platform; null where there is none for the installed llama.cpp. */
+  readonly prebuiltAddon: () => AddonFiles | null;
+}
+
 interface BuiltBackendsModule {
   builtBackends(): BuiltBackends | null;
   readonly libraryName: (backend: string) => string;
@@ -44,14 +55,23 @@ export function loadAddon(): Promise<NativeAddon> {
 
 /** Whether the addon is there, without loading it. @throws BackendError ADDON_MISSING */
 export async function requireAddonBuilt(): Promise<void> {
-  if (!existsSync(ADDON) || !existsSync(FACTS)) throw await missing();
+  await addonFiles();
 }
 
-/** Folder of llama.cpp's libraries, as noted by the build. */
-function librariesFolder(): string {
-  const { libraries } = JSON.parse(readFileSync(FACTS, "utf8")) as { readonly libraries: string };
-  return join(BUILD, libraries);
+/** What was built here, on purpose or for want of a package, before a package that was built elsewhere. */
+async function addonFiles(): Promise<AddonFiles> {
+  if (existsSync(ADDON) && existsSync(FACTS)) {
+    const { libraries } = JSON.parse(readFileSync(FACTS, "utf8")) as { readonly libraries: string };
+    return { addon: ADDON, libraries: join(BUILD, libraries) };
+  }
+  const { prebuiltAddon } = (await import(new URL("prebuilt.mjs", pathToFileURL(NATIVE)).href)) as PrebuiltModule;
+  const prebuilt = KIND === "addon" ? prebuiltAddon() : null;
+  if (prebuilt === null) throw await missing();
+  return prebuilt;
 }
+
+/** Known when the addon is loaded. */
+let librariesFolder = "";
 
 let built: BuiltBackends | null = null;
 let libraryName: BuiltBackendsModule["libraryName"] = (backend) => backend;
@@ -62,23 +82,23 @@ export function builtBackends(): BuiltBackends | null {
 }
 
 async function load(): Promise<NativeAddon> {
-  await requireAddonBuilt();
+  const { addon: path, libraries: folder } = await addonFiles();
+  librariesFolder = folder;
   const module = (await import(new URL("built-backends.mjs", pathToFileURL(NATIVE)).href)) as BuiltBackendsModule;
   ({ libraryName } = module);
   built = module.builtBackends();
-  const folder = librariesFolder();
   // Windows has no run path inside a library: it looks for DLLs along PATH.
   if (process.platform === "win32") process.env["PATH"] = `${folder}${delimiter}${process.env["PATH"] ?? ""}`;
   try {
-    const addon = createRequire(import.meta.url)(ADDON) as NativeAddon;
+    const addon = createRequire(import.meta.url)(path) as NativeAddon;
     addon.loadBackends(folder);
     return addon;
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new BackendError(
       "ADDON_FAILED",
-      `The addon ${ADDON} does not load: ${reason}\nIt looks for llama.cpp in ${folder}${existsSync(folder) ? "" : ", which does not exist"}. Build it again: ${REBUILD}.`,
-      { cause, details: { addon: ADDON, folder } },
+      `The addon ${path} does not load: ${reason}\nIt looks for llama.cpp in ${folder}${existsSync(folder) ? "" : ", which does not exist"}. Build it again: ${REBUILD}.`,
+      { cause, details: { addon: path, folder } },
     );
   }
 }
@@ -91,9 +111,8 @@ export type GpuLibrary = "cuda" | "metal" | "vulkan";
  */
 export function backendLibrary(kind: GpuLibrary | "rpc"): string | null {
   if (built?.backends.includes(kind) === true) return join(built.folder, libraryName(kind));
-  const libraries = librariesFolder();
-  const platform = `${basename(libraries)}-${kind}`;
-  const path = join(libraries, "../../..", platform, "bins", platform, libraryName(kind));
+  const platform = `${basename(librariesFolder)}-${kind}`;
+  const path = join(librariesFolder, "../../..", platform, "bins", platform, libraryName(kind));
   return existsSync(path) ? path : null;
 }
 

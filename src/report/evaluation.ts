@@ -1,5 +1,6 @@
 import type { Comparison, EvaluatedCandidate, EvaluationResult, MetricScore } from "../evaluation/result.js";
 import { percent, plural } from "./numbers.js";
+import { renderSpeed } from "./speed.js";
 import {
   clipped,
   displayWidth,
@@ -24,6 +25,7 @@ export function renderEvaluation(result: EvaluationResult, options: RenderOption
     ...result.metrics.map((_, index) => metricTable(result, index, style)),
     prose(boundsSentence(result)),
     result.data.notices.flatMap((notice) => prose(`Notice: ${notice}`)),
+    result.speed === undefined ? [] : [renderSpeed(result.speed, options)],
   ];
   return sections
     .filter((lines) => lines.length > 0)

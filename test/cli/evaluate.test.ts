@@ -56,6 +56,15 @@ describe("evaluate", () => {
     expect(again.candidates[1]!.answers).toEqual(full!.answers);
   });
 
+  it("--speed: what base and full adapter cost beside each other, in words and in the JSON", async () => {
+    const { code, stdout } = await evaluate(...FILES, "--speed", "--json", "speed.json");
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/\n\nSpeed\n +prompt x1 +write x1 [^]*\nbase +[\d,]+ [^]*\nfull +[\d,]+ [^]*Merging/);
+    const { speed } = JSON.parse(await readFile(join(folder.path, "speed.json"), "utf8")) as EvaluationResult;
+    expect(speed!.rows.map(({ id }) => id)).toEqual(["base", "full", "full"]);
+    expect(speed!.machine).toMatchObject({ backend: "CPU", threads: 1 });
+  });
+
   it("--from: the chosen candidate, with a warning where samples were used for choosing", async () => {
     await run(["calibrate", ...FILES, "--margin", "0.2", "--json", "chosen.json"], { cwd: folder.path });
     const { code, stderr, stdout } = await evaluate(...FILES, "--from", "chosen.json");

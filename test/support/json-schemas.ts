@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { Ajv2020 } from "ajv/dist/2020.js";
 
-const NAMES = ["calibration", "analysis", "inspect", "trim", "doctor", "plan"] as const;
+const NAMES = ["calibration", "analysis", "inspect", "trim", "doctor", "plan", "recipe", "verification"] as const;
 
 /** What a published schema finds wrong with a value, by the value's own `schema` field; empty: nothing. */
 export function violations(value: object): readonly string[] {

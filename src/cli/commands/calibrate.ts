@@ -30,11 +30,13 @@ import { decimal, duration, integer } from "../numbers.js";
 import { pageOption, requirePageTarget, writePage, type PageRequest } from "../page-output.js";
 import { addSampleOptions, readingOptions, type SampleFlags } from "../sample-options.js";
 import { renderPart, requireShardTargets, runMerge, shardOf, type MergeFlags } from "./calibrate-parts.js";
+import { requireRecipeTarget, writeRecipe, type RecipeRequest } from "../recipe-output.js";
 
 interface CalibrateFlags extends MachineFlags, SampleFlags, AnswerFlags {
   readonly output?: string;
   readonly json?: string;
   readonly report?: string;
+  readonly recipe?: string;
   readonly force?: boolean;
   readonly objective: string;
   readonly keepAnswers?: true;
@@ -90,6 +92,7 @@ export function configure(command: Command): void {
     .option("-o, --output <file>", "adapter to write, where a cut is proven")
     .addOption(jsonOption())
     .addOption(pageOption())
+    .option("--recipe <file>", "what verify needs to make and judge the same cut again, where one is proven")
     .option("--force", "write over existing files, and go on where the adapter does not beat the base model")
     .addOption(
       new Option(
@@ -175,6 +178,11 @@ export async function run(args: readonly string[], flags: CalibrateFlags, contex
   // What is mistyped must not wait for a model to load.
   const objective = await loadObjective(flags.objective);
   const reading = await readingOptions(flags);
+  const recipe: RecipeRequest = {
+    ...{ target: flags.recipe, inputs: json.inputs, force },
+    paths: { model: base, adapter: source, samples: samplesPath },
+  };
+  await requireRecipeTarget(recipe, flags.objective);
 
   const { signal, progress } = context;
   await using model = await loadModel(base, {
@@ -239,7 +247,10 @@ export async function run(args: readonly string[], flags: CalibrateFlags, contex
   }
   const write = (found: CalibrationResult) =>
     writeSelected(adapter, samples, found, output ?? "", { ...flags, force }, context);
-  return await tellOutcome(result, output === undefined ? null : write, { json, page }, context);
+  const exitCode = await tellOutcome(result, output === undefined ? null : write, { json, page }, context);
+  const { tokenWeighted } = flags;
+  await writeRecipe({ adapter, samples, result, reading, tokenWeighted }, recipe, sessionOptions(flags), context);
+  return exitCode;
 }
 
 function judgingOf(flags: CalibrateFlags): RecordedJudging {

@@ -15,6 +15,7 @@ import { CHOICE_METRIC, loadMetric, NLL_METRIC } from "../../evaluation/load-met
 import { knownCandidates, namedCandidates } from "../../evaluation/name-candidates.js";
 import type { CalibrationChoice } from "../../evaluation/result.js";
 import type { NamedScales } from "../../lora/candidate.js";
+import { measureSpeeds } from "../measure-speeds.js";
 import { chosenOnSentence, renderEvaluation } from "../../report/evaluation.js";
 import { printable } from "../../report/text.js";
 import { addAnswerOptions, answerOptions, type AnswerFlags } from "../answer-options.js";
@@ -36,6 +37,7 @@ interface EvaluateFlags extends SampleFlags, AnswerFlags, MachineFlags {
   readonly confidence: number;
   readonly json?: string;
   readonly force?: true;
+  readonly speed?: true;
 }
 
 const EXAMPLES = examples(
@@ -66,6 +68,7 @@ export function configure(command: Command): void {
     .option("--confidence <level>", "of all bounds together", decimal, 0.95)
     .option("--seed <n>", "of everything random", integer, 0)
     .addOption(jsonOption())
+    .option("--speed", "measure prompts, writing, file size and load time of base, full and candidates side by side")
     .option("--force", "write over an existing result file");
   addAnswerOptions(addSampleOptions(command));
   addMachineOptions(command).addHelpText("after", EXAMPLES);
@@ -118,8 +121,9 @@ export async function run(args: readonly string[], flags: EvaluateFlags, context
           choiceScores(choosing, column),
         );
   const written = metrics.length > 0 ? await answersOf(adapter, samples, candidates, flags, context) : null;
+  const speed = flags.speed === true ? await measureSpeeds(adapter, samples, candidates, flags, context) : null;
   progress.done();
-  const result = evaluate(
+  const evaluated = evaluate(
     {
       model: { path: model.path },
       adapter: { path: adapter.path, coveredLayers: adapter.file.layers },
@@ -130,6 +134,7 @@ export async function run(args: readonly string[], flags: EvaluateFlags, context
       command: ["lora-boundary", ...context.argv],
     },
   );
+  const result = speed === null ? evaluated : { ...evaluated, speed };
   await deliver(result, () => renderEvaluation(result, context.style), json, context);
   return 0;
 }

@@ -1,0 +1,27 @@
+import { fieldError, readCheckedJson, type JsonKind } from "../results/checked-json.js";
+import { RECIPE_SCHEMA, type Recipe } from "./recipe.js";
+
+const RECIPE: JsonKind = {
+  code: "RECIPE",
+  schema: RECIPE_SCHEMA,
+  schemaFile: "recipe-1.schema.json",
+  noun: "recipe",
+  writer: "calibrate --recipe",
+  mostBytes: 64 * 2 ** 20,
+};
+
+/**
+ * Reads a recipe, checked against the published schema and in itself.
+ *
+ * @throws InputError RECIPE_UNREADABLE, RECIPE_TOO_LARGE, RECIPE_NOT_JSON, RECIPE_SCHEMA, RECIPE_FIELD
+ */
+export async function readRecipe(path: string): Promise<Recipe> {
+  const recipe = (await readCheckedJson(path, RECIPE)) as Recipe;
+  const { lines } = recipe.samples;
+  for (const [name, scores] of Object.entries(recipe.scores) as [string, readonly number[]][]) {
+    if (scores.length === lines.length) continue;
+    const problem = { expected: `${lines.length} scores, one per sample`, received: String(scores.length) };
+    throw fieldError(path, { path: `scores.${name}`, ...problem }, RECIPE);
+  }
+  return recipe;
+}
