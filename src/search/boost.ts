@@ -2,11 +2,13 @@
 const STEP = 1.12;
 export const LARGEST_BOOST = 4;
 
-/** Three strengths around where the best one is expected: at `boost` and above, since what is left needs more as more goes. */
+/**
+ * Three strengths around where the best one is expected: at `boost` and above, since what is left needs more as more goes; at
+ * the largest strength below it, as they must differ.
+ */
 export function boostsToTry(boost: number): readonly [number, number, number] {
-  // Near the largest one they would be equal, and nothing could be fitted through them.
-  const first = Math.min(boost, roundedBoost(LARGEST_BOOST / (STEP * STEP)));
-  return [first, roundedBoost(first * STEP), roundedBoost(first * STEP * STEP)];
+  const lowest = roundedBoost(Math.min(boost, LARGEST_BOOST / STEP ** 2));
+  return [lowest, roundedBoost(lowest * STEP), roundedBoost(lowest * STEP ** 2)];
 }
 
 /**

@@ -2,10 +2,10 @@ import type { ScoreTable } from "./scores.js";
 
 /**
  * The score columns with the gaps of dropped candidates filled in, to learn how all candidates move together; nothing is said
- * of a candidate by a filled-in score. A missing difference to the full adapter is predicted from the complete column that goes
- * best with it, plus the error of that prediction on a sample that every candidate has (stochastic regression
- * imputation with errors drawn from donors: Little & Rubin 2002, 4.3). The donors are the same for all, so that errors
- * move together as they did there.
+ * of a candidate by a filled-in score. A missing difference to the full adapter is predicted from the column that goes best with
+ * it, plus the error of that prediction on a sample that every candidate has (stochastic regression imputation with errors
+ * drawn from donors: Little & Rubin 2002, 4.3). Who left late is filled in first and then serves to predict the earlier ones. The
+ * donors are the same for all, so that errors move together as they did there.
  *
  * @param base scores of the base model, `full` of the full adapter, both complete
  * @returns columns in the order of the table; those of candidates that were not dropped as they are
@@ -22,20 +22,25 @@ export function completedScores(table: ScoreTable, base: Float64Array, full: Flo
     .filter((scores) => scores !== full && scores !== base && everySample.every((sample) => isThere(scores[sample])))
     .map(differences)
     .concat(differences(base));
-  return table.perSample.map((scores, index) => {
-    if (!isDropped(index)) return scores;
-    const known = everySample.filter((sample) => isThere(scores[sample]));
+  const known = table.perSample.map((scores) => everySample.filter((sample) => isThere(scores[sample])));
+  const completed = [...table.perSample];
+  const order = completed.flatMap((_, index) => (isDropped(index) ? [index] : [])).reverse();
+  order.sort((a, b) => (known[b]?.length ?? 0) - (known[a]?.length ?? 0));
+  for (const index of order) {
+    const scores = completed[index] ?? full;
     const own = differences(scores);
-    const lines = predictors.map((predictor) => ({ predictor, ...lineThrough(predictor, own, known) }));
+    const lines = predictors.map((predictor) => ({ predictor, ...lineThrough(predictor, own, known[index] ?? []) }));
     const { predictor, slope, intercept } = lines.reduce((a, b) => (b.explained > a.explained ? b : a));
     const expected = (sample: number) => intercept + slope * (predictor[sample] ?? 0);
     let turn = 0;
-    return scores.map((score, sample) => {
+    completed[index] = scores.map((score, sample) => {
       if (isThere(score)) return score;
       const donor = donors[turn++ % donors.length] ?? 0;
       return (full[sample] ?? 0) - expected(sample) - ((own[donor] ?? 0) - expected(donor));
     });
-  });
+    predictors.push(differences(completed[index]));
+  }
+  return completed;
 }
 
 /** Least squares; `explained` is the squared correlation. */

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { Candidate } from "../../src/lora/candidate.js";
-import { boostsToTry, fittedBoost } from "../../src/search/boost.js";
+import { boostsToTry, fittedBoost, LARGEST_BOOST } from "../../src/search/boost.js";
 import { candidateName } from "../../src/search/candidate-name.js";
 import { stateAt } from "../../src/search/elimination.js";
 import { knockoutCandidates, prefixCandidates, windowsAround } from "../../src/search/families.js";
@@ -57,6 +57,13 @@ describe("boost", () => {
   });
 
   test("never further than half a step from what was tried", () => {
+    for (const boost of [3.5, LARGEST_BOOST]) {
+      const [low, middle, high] = boostsToTry(boost);
+      expect(low).toBeLessThan(middle);
+      expect(middle).toBeLessThan(high);
+      expect(high).toBeLessThanOrEqual(LARGEST_BOOST);
+      expect(fittedBoost([low, middle, high], [3, 2, 1])).toBe(LARGEST_BOOST);
+    }
     const boosts = boostsToTry(1);
     expect(fittedBoost(boosts, [3, 2, 1])).toBeLessThan(boosts[2] * 1.07);
     expect(fittedBoost(boosts, [1, 2, 3])).toBeGreaterThan(0.93);
