@@ -34,7 +34,7 @@ describe("the main job", () => {
     expect(done.stderr).toContain("Memory beyond the model:");
     expect(done.stderr).toContain("Smallest difference that can be shown:");
     expect(done.stdout).toMatch(/► upto:\d+ /);
-    expect(done.stdout).toContain("kept % by boundary, line: margin");
+    expect(done.stdout).toContain("kept % by boundary, shaded: bounds, line: margin");
     expect(done.stdout).toContain("loaded by llama.cpp, largest logit difference 0.");
     expect(done.stdout).toMatch(/\n {2}llama-cli [^]*--lora small\.gguf\n {2}llama-server [^]*--lora small\.gguf\n$/);
 

@@ -52,7 +52,7 @@ describe("a recipe", () => {
     expect(violations(made)).toEqual([]);
     expect(made.model.path).toBe(NAMES.base);
     expect(made.adapter.path).toBe(NAMES.adapter);
-    expect(made.samples).toMatchObject({ path: NAMES.samples, reading: { limit: 12, seed: 0 } });
+    expect(made.samples).toMatchObject({ path: NAMES.samples, reading: { limit: 12 } });
     expect(made.cut.scales).toMatch(/^upto:\d+$/);
     expect(made.engine).toMatchObject({ backend: "CPU", rankMultiple: 16 });
     const mean = (scores: readonly number[]) => scores.reduce((sum, score) => sum + score, 0) / scores.length;

@@ -1,6 +1,6 @@
 import { execFileSync, spawn, type ChildProcess } from "node:child_process";
 import { existsSync } from "node:fs";
-import { cp, mkdir, symlink, writeFile } from "node:fs/promises";
+import { cp, mkdir, readdir, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -68,6 +68,10 @@ export async function copiedProgram(folder: string, replaced: Readonly<Record<st
   await mkdir(folder);
   await cp(join(ROOT, "dist"), join(folder, "dist"), { recursive: true });
   await cp(join(ROOT, "package.json"), join(folder, "package.json"));
+  await mkdir(join(folder, "native"));
+  for (const name of await readdir(join(ROOT, "native"))) {
+    if (name.endsWith(".mjs")) await cp(join(ROOT, "native", name), join(folder, "native", name));
+  }
   await symlink(join(ROOT, "node_modules"), join(folder, "node_modules"), "junction");
   for (const [path, source] of Object.entries(replaced)) await writeFile(join(folder, "dist", path), source);
   return join(folder, "dist/cli/main.js");
