@@ -1,13 +1,11 @@
-import { fieldError, readCheckedJson, type JsonKind } from "../results/checked-json.js";
+import { fieldError, readCheckedJson, type WantedJson } from "../results/checked-json.js";
 import { RECIPE_SCHEMA, type Recipe } from "./recipe.js";
 
-const RECIPE: JsonKind = {
+const RECIPE: WantedJson = {
   code: "RECIPE",
-  schema: RECIPE_SCHEMA,
-  schemaFile: "recipe-1.schema.json",
   noun: "recipe",
-  writer: "calibrate --recipe",
   mostBytes: 64 * 2 ** 20,
+  kinds: [{ schema: RECIPE_SCHEMA, schemaFile: "recipe-1.schema.json", writer: "calibrate --recipe" }],
 };
 
 /**
@@ -16,7 +14,7 @@ const RECIPE: JsonKind = {
  * @throws InputError RECIPE_UNREADABLE, RECIPE_TOO_LARGE, RECIPE_NOT_JSON, RECIPE_SCHEMA, RECIPE_FIELD
  */
 export async function readRecipe(path: string): Promise<Recipe> {
-  const recipe = (await readCheckedJson(path, RECIPE)) as Recipe;
+  const recipe = (await readCheckedJson(path, RECIPE)).value as Recipe;
   const { lines } = recipe.samples;
   for (const [name, scores] of Object.entries(recipe.scores) as [string, readonly number[]][]) {
     if (scores.length === lines.length) continue;

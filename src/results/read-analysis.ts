@@ -1,6 +1,6 @@
 import type { Analysis, LayerEffect, LayerEffects, Lens } from "../analysis/analysis.js";
 import type { ResultProblem } from "./result-problems.js";
-import { fieldError, intervalOf, orElse, readResultFile } from "./result-file.js";
+import { resultError, intervalOf, orElse, readResultFile } from "./result-file.js";
 
 /**
  * Reads what `analyze --json` has written, checked against the published schema and in itself. Fields that this version
@@ -20,7 +20,7 @@ export async function readAnalysis(path: string): Promise<Analysis> {
 export function analysisOf(value: object, path: string): Analysis {
   const written = value as Analysis;
   const problem = strangeLayer(written);
-  if (problem !== null) throw fieldError(path, problem);
+  if (problem !== null) throw resultError(path, problem);
   const { effects, lens, adapter } = written;
   const { fingerprint = "" } = adapter as Partial<Analysis["adapter"]>;
   return {

@@ -1,6 +1,6 @@
 import type { CalibrationResult, Interval } from "../result.js";
 import { inconsistency } from "./consistency.js";
-import { fieldError, intervalOf, orElse, readResultFile } from "./result-file.js";
+import { resultError, intervalOf, orElse, readResultFile } from "./result-file.js";
 
 /**
  * Reads a result that `calibrate --json` has written, checked against the published schema and in itself. Fields that
@@ -21,7 +21,7 @@ export async function readResult(path: string): Promise<CalibrationResult> {
 export function calibrationOf(value: object, path: string): CalibrationResult {
   const result = unbounded(value as CalibrationResult);
   const problem = inconsistency(result);
-  if (problem !== null) throw fieldError(path, problem);
+  if (problem !== null) throw resultError(path, problem);
   return result;
 }
 

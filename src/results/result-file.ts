@@ -1,19 +1,26 @@
-import { readFile, stat } from "node:fs/promises";
-import { Ajv2020, type ValidateFunction } from "ajv/dist/2020.js";
-import { InputError } from "../errors.js";
+import type { InputError } from "../errors.js";
 import type { Interval } from "../result.js";
-import { schemaProblem, type ResultProblem } from "./result-problems.js";
-
-/** 200 candidates on 50,000 samples take half of it; keeps a wrong file from filling the memory. */
-export const MAX_RESULT_BYTES = 256 * 2 ** 20;
+import { fieldError, readCheckedJson, type JsonKind } from "./checked-json.js";
+import type { ResultProblem } from "./result-problems.js";
 
 /** A kind of result: `calibration` is written by `calibrate --json` and says `lora-boundary/calibration@1`. */
 export type ResultKind = "calibration" | "analysis";
 
-const WRITERS: Readonly<Record<ResultKind, string>> = {
-  calibration: "`calibrate --json`",
-  analysis: "`analyze --json`",
+const KINDS: Readonly<Record<ResultKind, JsonKind>> = {
+  calibration: {
+    schema: "lora-boundary/calibration@1",
+    schemaFile: "calibration-1.schema.json",
+    writer: "calibrate --json",
+  },
+  analysis: { schema: "lora-boundary/analysis@1", schemaFile: "analysis-1.schema.json", writer: "analyze --json" },
 };
+
+const RESULT = {
+  code: "RESULT",
+  noun: "result",
+  // 200 candidates on 50,000 samples take half of it.
+  mostBytes: 256 * 2 ** 20,
+} as const;
 
 /** A file of one of the wanted kinds, checked against the published schema. */
 export interface ResultFile {
@@ -25,24 +32,14 @@ export interface ResultFile {
  * @throws InputError RESULT_UNREADABLE, RESULT_TOO_LARGE, RESULT_NOT_JSON (truncated files too), RESULT_SCHEMA (another
  *   kind or version), RESULT_FIELD with `details.field`, the JSON path of what is wrong
  */
-export async function readResultFile(path: string, kinds: readonly ResultKind[]): Promise<ResultFile> {
-  const writers = kinds.map((kind) => WRITERS[kind]).join(" or ");
-  const value = parse(await text(path, writers), path, writers);
-  const kind = requireSchema(value, path, kinds, writers);
-  const validate = await validator(kind);
-  if (!validate(value)) {
-    const [first] = validate.errors ?? [];
-    if (first !== undefined) throw fieldError(path, schemaProblem(first));
-  }
-  return { kind, value: value as object };
+export async function readResultFile(path: string, wanted: readonly ResultKind[]): Promise<ResultFile> {
+  const { kind, value } = await readCheckedJson(path, { ...RESULT, kinds: wanted.map((name) => KINDS[name]) });
+  return { kind: kind === KINDS.analysis ? "analysis" : "calibration", value };
 }
 
-export function fieldError(path: string, { path: field, expected, received }: ResultProblem): InputError {
-  return new InputError(
-    "RESULT_FIELD",
-    `${path}: expected ${expected} for \`${field}\` but received ${received}; the file was changed by hand or by another program: write it again.`,
-    { details: { path, field, expected, received } },
-  );
+/** What is wrong in a result that its schema lets pass. */
+export function resultError(path: string, problem: ResultProblem): InputError {
+  return fieldError(path, problem, RESULT);
 }
 
 /** JSON has no infinity: a bound that the samples cannot give is written as null. */
@@ -52,73 +49,4 @@ export function intervalOf({ mean, low, high }: Interval): Interval {
 
 export function orElse(written: number | null, unbounded: number): number {
   return written ?? unbounded;
-}
-
-async function text(path: string, writers: string): Promise<string> {
-  try {
-    const { size } = await stat(path);
-    if (size > MAX_RESULT_BYTES) {
-      throw new InputError(
-        "RESULT_TOO_LARGE",
-        `${path}: expected a result file of at most ${MAX_RESULT_BYTES} bytes but received ${size}; give a file that ${writers} has written.`,
-        { details: { path, limit: MAX_RESULT_BYTES, bytes: size } },
-      );
-    }
-    return await readFile(path, "utf8");
-  } catch (cause) {
-    if (cause instanceof InputError) throw cause;
-    const code = (cause as NodeJS.ErrnoException).code ?? "unknown error";
-    throw new InputError("RESULT_UNREADABLE", `${path}: the result file cannot be read (${code}); check the path.`, {
-      cause,
-      details: { path, systemCode: code },
-    });
-  }
-}
-
-function parse(content: string, path: string, writers: string): unknown {
-  try {
-    // A byte order mark is what some editors leave behind.
-    return JSON.parse(content.replace(/^\ufeff/, ""));
-  } catch (cause) {
-    const isCut = !content.trimEnd().endsWith("}");
-    const why = content.trim() === "" ? "is empty" : isCut ? "is no JSON or ends too early" : "is no JSON";
-    throw new InputError(
-      "RESULT_NOT_JSON",
-      `${path}: expected a result that ${writers} has written but the file ${why}; write it again.`,
-      { cause, details: { path } },
-    );
-  }
-}
-
-function requireSchema(value: unknown, path: string, kinds: readonly ResultKind[], writers: string): ResultKind {
-  const schema = typeof value === "object" && value !== null && "schema" in value ? value.schema : undefined;
-  const kind = kinds.find((it) => schema === schemaName(it));
-  if (kind !== undefined) return kind;
-  const received = typeof schema === "string" ? schema.slice(0, 100) : "no such field";
-  const isVersion = kinds.some((it) => new RegExp(`^lora-boundary/${it}@\\d+$`).test(received));
-  const advice = isVersion
-    ? "it is of another version of lora-boundary: use that version, or write it again"
-    : `give a file that ${writers} has written`;
-  throw new InputError(
-    "RESULT_SCHEMA",
-    `${path}: expected \`schema\` to be ${kinds.map(schemaName).join(" or ")} but received ${received}; ${advice}.`,
-    { details: { path, schema: received } },
-  );
-}
-
-function schemaName(kind: ResultKind): string {
-  return `lora-boundary/${kind}@1`;
-}
-
-const compiled = new Map<ResultKind, ValidateFunction>();
-
-/** By the schema as it is published with the package. */
-async function validator(kind: ResultKind): Promise<ValidateFunction> {
-  const known = compiled.get(kind);
-  if (known !== undefined) return known;
-  const url = new URL(`../../schema/${kind}-1.schema.json`, import.meta.url);
-  const schema = JSON.parse(await readFile(url, "utf8")) as object;
-  const validate = new Ajv2020({ allowUnionTypes: true, verbose: true }).compile(schema);
-  compiled.set(kind, validate);
-  return validate;
 }
