@@ -5,7 +5,6 @@ import { lens } from "../../analysis/lens.js";
 import { identify } from "../../calibration/file-identity.js";
 import { readSamples } from "../../data/read-samples.js";
 import { PER } from "../../engine/adapter.js";
-import { loadModel } from "../../engine/model.js";
 import { UsageError } from "../../errors.js";
 import { readAdapter, type AdapterFile } from "../../lora/adapter-file.js";
 import { layerNorms } from "../../lora/layer-norms.js";
@@ -19,6 +18,7 @@ import { examples } from "../help.js";
 import { deliver, jsonOption, requireJsonTarget } from "../json-output.js";
 import { addMachineOptions, deviceOptions, sessionOptions, type MachineFlags } from "../machine-options.js";
 import { decimal, integer } from "../numbers.js";
+import { openModel } from "../open-model.js";
 import { pageOption, requirePageTarget, writeText } from "../page-output.js";
 import { addSampleOptions, readingOptions, type SampleFlags } from "../sample-options.js";
 
@@ -122,15 +122,7 @@ async function withData(
   const { signal, progress } = context;
   const { confidence, seed, per } = flags;
   const reading = await readingOptions(flags);
-  await using model = await loadModel(base, {
-    ...deviceOptions(flags),
-    signal,
-    onDownload: downloading(context).onProgress,
-    onProgress: (share) => {
-      progress.update({ label: "Loading the model", done: share, total: 1, secondsLeft: null });
-    },
-  });
-  if (model.placement.notice !== null) context.stderr(model.placement.notice);
+  await using model = await openModel(base, deviceOptions(flags), context);
   const samples = await readSamples(path, model, { ...reading, signal });
   for (const notice of samples.notices) context.stderr(`Notice: ${printable(notice)}`);
   await using adapter = await model.loadAdapter(source, { signal, per, onDownload: downloading(context).onProgress });

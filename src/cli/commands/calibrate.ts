@@ -7,7 +7,6 @@ import { readSamples } from "../../data/read-samples.js";
 import type { SampleSet } from "../../data/sample.js";
 import { renderSample } from "../../data/show-sample.js";
 import type { Adapter } from "../../engine/adapter.js";
-import { loadModel } from "../../engine/model.js";
 import { LoraBoundaryError, UsageError } from "../../errors.js";
 import { loadObjective } from "../../evaluation/load-metric.js";
 import { renderPlan, type PlanView } from "../../report/plan.js";
@@ -27,6 +26,7 @@ import { deliver, jsonOption, requireJsonTarget, type JsonRequest } from "../jso
 import { journalRequest } from "../journal-file.js";
 import { addMachineOptions, deviceOptions, sessionOptions, type MachineFlags } from "../machine-options.js";
 import { decimal, duration, integer } from "../numbers.js";
+import { openModel } from "../open-model.js";
 import { pageOption, requirePageTarget, writePage, type PageRequest } from "../page-output.js";
 import { addSampleOptions, readingOptions, type SampleFlags } from "../sample-options.js";
 import { renderPart, requireShardTargets, runMerge, shardOf, type MergeFlags } from "./calibrate-parts.js";
@@ -185,15 +185,7 @@ export async function run(args: readonly string[], flags: CalibrateFlags, contex
   await requireRecipeTarget(recipe, flags.objective);
 
   const { signal, progress } = context;
-  await using model = await loadModel(base, {
-    ...deviceOptions(flags),
-    signal,
-    onDownload: downloading(context).onProgress,
-    onProgress: (share) => {
-      progress.update({ label: "Loading the model", done: share, total: 1, secondsLeft: null });
-    },
-  });
-  if (model.placement.notice !== null) context.stderr(model.placement.notice);
+  await using model = await openModel(base, deviceOptions(flags), context);
   const samples = await readSamples(samplesPath, model, { ...reading, signal, promptOnly: flags.objective === "kl" });
   // Before hours are spent on a wrong template, not after.
   for (const notice of samples.notices) context.stderr(`Notice: ${printable(notice)}`);

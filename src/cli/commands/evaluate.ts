@@ -4,7 +4,6 @@ import { readSamples } from "../../data/read-samples.js";
 import { withReferences } from "../../data/references.js";
 import type { Sample, SampleSet } from "../../data/sample.js";
 import type { Adapter } from "../../engine/adapter.js";
-import { loadModel } from "../../engine/model.js";
 import { InputError } from "../../errors.js";
 import { AnswerWriter, cutNotice } from "../../evaluation/answer-writer.js";
 import { requireMetric } from "../../evaluation/answering.js";
@@ -24,6 +23,7 @@ import { examples } from "../help.js";
 import { deliver, jsonOption, requireJsonTarget } from "../json-output.js";
 import { addMachineOptions, deviceOptions, sessionOptions, type MachineFlags } from "../machine-options.js";
 import { decimal, integer } from "../numbers.js";
+import { openModel } from "../open-model.js";
 import { addSampleOptions, readingOptions, type SampleFlags } from "../sample-options.js";
 
 /** Metrics that need no answers. */
@@ -86,14 +86,7 @@ export async function run(args: readonly string[], flags: EvaluateFlags, context
   const choice = flags.from === undefined ? null : await readCalibration(flags.from);
   const reading = await readingOptions(flags);
 
-  await using model = await loadModel(base, {
-    ...deviceOptions(flags),
-    signal,
-    onProgress: (share) => {
-      progress.update({ label: "Loading the model", done: share, total: 1, secondsLeft: null });
-    },
-  });
-  if (model.placement.notice !== null) context.stderr(model.placement.notice);
+  await using model = await openModel(base, deviceOptions(flags), context);
   const candidates = candidatesOf(flags, choice, model.layers);
   const samples = await readSamples(samplesPath, model, { ...reading, signal });
   for (const notice of samples.notices) context.stderr(`Notice: ${printable(notice)}`);

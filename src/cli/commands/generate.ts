@@ -3,7 +3,7 @@ import { Option, type Command } from "commander";
 import type { ReadPromptsOptions } from "../../data/read-prompts.js";
 import { readPrompts, type ReadPrompt } from "../../data/read-prompts.js";
 import { GPU_CHOICES, type Gpu } from "../../engine/devices.js";
-import { loadModel, type Model } from "../../engine/model.js";
+import type { Model } from "../../engine/model.js";
 import { UsageError } from "../../errors.js";
 import type { Answer, GenerationFacts } from "../../generation/types.js";
 import type { NamedScales } from "../../lora/candidate.js";
@@ -13,6 +13,7 @@ import type { CommandContext } from "../context.js";
 import { examples } from "../help.js";
 import { deliver, jsonOption, requireJsonTarget } from "../json-output.js";
 import { decimal, integer } from "../numbers.js";
+import { openModel } from "../open-model.js";
 import { chatTemplate, templateVariables } from "../template-flags.js";
 
 interface GenerateFlags {
@@ -106,16 +107,8 @@ export async function run(args: readonly string[], flags: GenerateFlags, context
   const rows = await promptRows(flags, stdin);
   await requireJsonTarget(json);
   const { signal, progress, style } = context;
-  await using model = await loadModel(base, {
-    gpu: flags.gpu,
-    gpuLayers: flags.gpuLayers,
-    devices: flags.device,
-    signal,
-    onProgress: (share) => {
-      progress.update({ label: "Loading the model", done: share, total: 1, secondsLeft: null });
-    },
-  });
-  if (model.placement.notice !== null) context.stderr(model.placement.notice);
+  const devices = { gpu: flags.gpu, gpuLayers: flags.gpuLayers, devices: flags.device };
+  await using model = await openModel(base, devices, context);
   const candidates = parseCandidateList(flags.candidates, { layers: model.layers, known: byPlainNames(model.layers) });
   const prompts = await readPrompts(rows, model, await readingOptions(flags, signal));
   await using adapter = await model.loadAdapter(source, { signal });
