@@ -16,6 +16,19 @@ namespace arguments {
   throw Napi::TypeError::New(env, "Expected " + std::string(expected) + " for `" + name + "`");
 }
 
+// An error that JavaScript sees with this code.
+[[noreturn]] inline void Throw(Napi::Env env, const std::string& code, const std::string& message) {
+  Napi::Error error = Napi::Error::New(env, message);
+  error.Set("code", code);
+  throw error;
+}
+
+// Methods of an object that was disposed of, or that a job is using, fail so.
+inline void RequireUsable(Napi::Env env, const char* name, bool is_there, bool is_busy = false) {
+  if (!is_there) Throw(env, "DISPOSED", std::string("The ") + name + " has been disposed of");
+  if (is_busy) Throw(env, "BUSY", std::string("The ") + name + " is busy");
+}
+
 inline Napi::Object Options(const Napi::CallbackInfo& info, size_t index) {
   if (info.Length() <= index || !info[index].IsObject())
     Fail(info.Env(), "argument " + std::to_string(index), "an object");

@@ -7,6 +7,7 @@
 #include <malloc.h>
 #endif
 
+#include "arguments.h"
 #include "ggml-backend.h"
 #include "llama.h"
 #include "log_lines.h"
@@ -59,9 +60,7 @@ Napi::Value Load(const Napi::CallbackInfo& info) {
     llama_backend_init();
   });
   if (ggml_backend_dev_by_type(GGML_BACKEND_DEVICE_TYPE_CPU) == nullptr) {
-    Napi::Error error = Napi::Error::New(env, "No CPU backend of llama.cpp could be loaded from " + directory);
-    error.Set("code", "NO_BACKEND");
-    throw error;
+    arguments::Throw(env, "NO_BACKEND", "No CPU backend of llama.cpp could be loaded from " + directory);
   }
   return env.Undefined();
 }
@@ -72,9 +71,7 @@ Napi::Value LoadLibrary(const Napi::CallbackInfo& info) {
   log_lines::Collector log(log_lines::Collector::Level::kAll);
   ggml_backend_reg_t backend = ggml_backend_load(info[0].As<Napi::String>().Utf8Value().c_str());
   if (backend == nullptr) {
-    Napi::Error error = Napi::Error::New(env, log.Explain("llama.cpp could not load the backend"));
-    error.Set("code", "NO_BACKEND");
-    throw error;
+    arguments::Throw(env, "NO_BACKEND", log.Explain("llama.cpp could not load the backend"));
   }
   return Napi::String::New(env, ggml_backend_reg_name(backend));
 }

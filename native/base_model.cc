@@ -78,11 +78,7 @@ BaseModel::BaseModel(const Napi::CallbackInfo& info) : Napi::ObjectWrap<BaseMode
 }
 
 const ModelHandle& BaseModel::handle(Napi::Env env) const {
-  if (!model_) {
-    Napi::Error error = Napi::Error::New(env, "The model has been disposed of");
-    error.Set("code", "DISPOSED");
-    throw error;
-  }
+  arguments::RequireUsable(env, "model", model_ != nullptr);
   return model_;
 }
 

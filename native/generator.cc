@@ -99,14 +99,7 @@ Generator::Generator(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Generato
 }
 
 const std::shared_ptr<Generation>& Generator::Idle(Napi::Env env) const {
-  const char* problem = !generation_        ? "The generator has been disposed of"
-                        : generation_->busy ? "The generator is busy"
-                                            : nullptr;
-  if (problem != nullptr) {
-    Napi::Error error = Napi::Error::New(env, problem);
-    error.Set("code", generation_ ? "BUSY" : "DISPOSED");
-    throw error;
-  }
+  arguments::RequireUsable(env, "generator", generation_ != nullptr, generation_ && generation_->busy);
   return generation_;
 }
 
@@ -131,9 +124,7 @@ Napi::Value Generator::SetStrengths(const Napi::CallbackInfo& info) {
   try {
     generation.SetStrengths(std::move(parts), strengths);
   } catch (const NativeError& error) {
-    Napi::Error thrown = Napi::Error::New(env, error.what());
-    thrown.Set("code", error.code());
-    throw thrown;
+    arguments::Throw(env, error.code(), error.what());
   }
   return env.Undefined();
 }

@@ -103,12 +103,18 @@ void GraphLoss::SetInput(size_t sequence) {
   if (batch_ == nullptr || nodes_.targets == nullptr || nodes_.targets->buffer == nullptr) return;
   const std::vector<size_t>& batch_rows = batch_->rows_of_sample()[sequence];
   batch_row_.resize(static_cast<size_t>(nodes_.targets->ne[1]));
-  for (size_t row : rows_of_sequence_[sequence]) {
+  const std::vector<size_t>& rows = rows_of_sequence_[sequence];
+  // Rows of a sequence mostly follow each other, and each copy to a device costs as much as a long one.
+  std::vector<int32_t> targets;
+  for (size_t i = 0; i < rows.size(); ++i) {
     const size_t place = next_of_sequence_[sequence]++;
-    if (place >= batch_rows.size() || row >= batch_row_.size()) return;
-    batch_row_[row] = batch_rows[place];
-    const int32_t target = batch_->targets()[batch_rows[place]];
-    ggml_backend_tensor_set(nodes_.targets, &target, row * sizeof target, sizeof target);
+    if (place >= batch_rows.size() || rows[i] >= batch_row_.size()) return;
+    batch_row_[rows[i]] = batch_rows[place];
+    targets.push_back(batch_->targets()[batch_rows[place]]);
+    if (i + 1 < rows.size() && rows[i + 1] == rows[i] + 1) continue;
+    const size_t first = rows[i] + 1 - targets.size();
+    ggml_backend_tensor_set(nodes_.targets, targets.data(), first * sizeof(int32_t), targets.size() * sizeof(int32_t));
+    targets.clear();
   }
 }
 

@@ -231,11 +231,7 @@ LayeredAdapter::LayeredAdapter(const Napi::CallbackInfo& info) : Napi::ObjectWra
 }
 
 const std::shared_ptr<AdapterParts>& LayeredAdapter::parts(Napi::Env env) const {
-  if (!parts_) {
-    Napi::Error error = Napi::Error::New(env, "The adapter has been disposed of");
-    error.Set("code", "DISPOSED");
-    throw error;
-  }
+  arguments::RequireUsable(env, "adapter", parts_ != nullptr);
   return parts_;
 }
 

@@ -62,12 +62,7 @@ Scorer::Scorer(const Napi::CallbackInfo& info) : Napi::ObjectWrap<Scorer>(info) 
 }
 
 const std::shared_ptr<ScorerState>& Scorer::Idle(Napi::Env env) const {
-  const char* problem = !state_ ? "The scorer has been disposed of" : state_->busy ? "The scorer is busy" : nullptr;
-  if (problem != nullptr) {
-    Napi::Error error = Napi::Error::New(env, problem);
-    error.Set("code", state_ ? "BUSY" : "DISPOSED");
-    throw error;
-  }
+  arguments::RequireUsable(env, "scorer", state_ != nullptr, state_ && state_->busy);
   return state_;
 }
 
@@ -89,9 +84,7 @@ Napi::Value Scorer::SetBatch(const Napi::CallbackInfo& info) {
     }
     state.batch.emplace(std::move(batch));
   } catch (const NativeError& error) {
-    Napi::Error thrown = Napi::Error::New(env, error.what());
-    thrown.Set("code", error.code());
-    throw thrown;
+    arguments::Throw(env, error.code(), error.what());
   }
   state.replay.Reset();
   state.reference = std::vector<float>();

@@ -3,7 +3,7 @@ import type { AdapterFile } from "../lora/adapter-file.js";
 import type { Candidate, NamedScales } from "../lora/candidate.js";
 import type { NativeAdapter, NativeMemory, NativeModelFacts, NativeShape } from "../native/types.js";
 import { defaultThreads } from "./backend.js";
-import { BatchRunner, type NativeHandles } from "./batch-runner.js";
+import { BatchRunner, type NativeHandles, type Run } from "./batch-runner.js";
 import { BatchScorer, selfChecks } from "./batch-scorer.js";
 import { strengthsOf } from "./candidate-strengths.js";
 import { contextChoice, type ContextChoice } from "./context-options.js";
@@ -262,11 +262,8 @@ export class ScoreSession extends Owned {
       let exact: NativeAdapter | null = null;
       try {
         exact = await this.#source.exactCopy(signal);
-        await this.#open([], signal);
-        this.#runner.setBatch(this.#packed.samplesOf(this.batches[0] ?? []));
-        await this.#runner.run({ adapter: exact, strengths, logits: "keep" }, signal);
-        const whole = { adapter: written, strengths: Float32Array.of(1), logits: "compare" } as const;
-        return (await this.#runner.run(whole, signal)).maxDifference;
+        const whole = { adapter: written, strengths: Float32Array.of(1) };
+        return await this.#largestDifference({ adapter: exact, strengths }, whole, signal);
       } finally {
         written.dispose();
         exact?.dispose();
@@ -281,11 +278,8 @@ export class ScoreSession extends Owned {
   sensitivity(candidate: NamedScales, relative: number, signal?: AbortSignal): Promise<number> {
     return this.enqueue(async () => {
       const strengths = strengthsOf(candidate, this.#source);
-      await this.#open([], signal);
-      this.#runner.setBatch(this.#packed.samplesOf(this.batches[0] ?? []));
-      await this.#runner.run({ strengths, logits: "keep" }, signal);
       const changed = strengths.map((strength) => strength * (1 + Math.max(relative, 2 ** -22)));
-      return (await this.#runner.run({ strengths: changed, logits: "compare" }, signal)).maxDifference;
+      return await this.#largestDifference({ strengths }, { strengths: changed }, signal);
     });
   }
 
@@ -409,6 +403,14 @@ export class ScoreSession extends Owned {
     const layerTokens = checkRuns * this.#source.model.layers * (this.#packed.batchLengths[index] ?? 0);
     this.#check = { replay, loss: loss ?? "host", noiseFloor, notices, usable, layerTokens };
     await this.#store?.storeCheck(this.#check);
+  }
+
+  /** Of any logit of the first batch's scored tokens, between two runs. */
+  async #largestDifference(first: Run, second: Run, signal: AbortSignal | undefined): Promise<number> {
+    await this.#open([], signal);
+    this.#runner.setBatch(this.#packed.samplesOf(this.batches[0] ?? []));
+    await this.#runner.run({ ...first, logits: "keep" }, signal);
+    return (await this.#runner.run({ ...second, logits: "compare" }, signal)).maxDifference;
   }
 
   /** Candidates that need a state at every border, as the lens does: for the estimate of memory. */
