@@ -10,8 +10,9 @@ import { candidatesBeforehand, search, type SearchOutcome, type SearchProgress }
 import { suggestedPasses, suggestSubset } from "../search/suggest-subset.js";
 import { checkCalibrationOptions } from "./check-options.js";
 import { identify } from "./file-identity.js";
-import { Journal, type JournalOptions } from "./journal.js";
-import { judgedBy, type ObjectiveChoice } from "./objective.js";
+import type { JournalOptions } from "./journal.js";
+import { judgedBy, type Judged, type ObjectiveChoice } from "./objective.js";
+import { openJournal } from "./open-journal.js";
 import { foldsOfBatches, packingOf } from "./packing.js";
 import { planSession, type CalibrationPlan } from "./plan.js";
 import { resultOf } from "./result-of.js";
@@ -108,16 +109,11 @@ export async function calibrate(
   const source = await identify([adapter.file.gguf], { hash: "full", signal });
   const record = await recordRun(adapter, samples, session, { model, adapter: source });
   const { by, objective } = judgedBy(options.objective);
-  await using journal =
-    options.journal === undefined || !keepsJournal(by, options.journal)
-      ? null
-      : await Journal.open(options.journal, await machineInputs(adapter, session, record));
-  if (journal !== null) {
-    const scored = { ...samples, samples: packing.scored };
-    const question = { ...options, objective: objective.name };
-    session.useStore(await journal.storeOf("samples", sampleInputs(scored, session, question), session.batches));
-    for (const notice of journal.notices) options.onNotice?.(notice);
-  }
+  const journaled = { journal: journalFor(by, options.journal), onNotice: options.onNotice };
+  await using journal = await openJournal(session, journaled, async () => ({
+    machine: await machineInputs(adapter, session, record),
+    samples: sampleInputs({ ...samples, samples: packing.scored }, session, { ...options, objective: objective.name }),
+  }));
   progress.report("plan", 0, 1);
   const plan = await planSession(prepared, adapter, samples, options);
   options.onPlan?.(plan);
@@ -176,9 +172,9 @@ export async function calibrate(
 }
 
 /** Written answers are in no journal yet, so a run that writes them cannot go on. */
-function keepsJournal(by: ReturnType<typeof judgedBy>["by"], { resume = false }: JournalOptions): boolean {
-  if (by !== "answers") return true;
-  if (!resume) return false;
+function journalFor(by: Judged["by"], journal: JournalOptions | undefined): JournalOptions | undefined {
+  if (by !== "answers") return journal;
+  if (journal?.resume !== true) return undefined;
   throw new UsageError(
     "JOURNAL_OBJECTIVE",
     "Expected `nll`, `kl` or `choice` for `objective` with `resume`, but received a metric of answers, which no journal keeps yet: run it anew, or keep its answers with --keep-answers.",

@@ -15,9 +15,9 @@ import { suggestedPasses } from "../search/suggest-subset.js";
 import type { CalibrateOptions } from "./calibrate.js";
 import { checkCalibrationOptions } from "./check-options.js";
 import { identify } from "./file-identity.js";
-import { Journal } from "./journal.js";
 import { machineInputs, recordRun, sampleInputs, type RunInputs, type RunRecord } from "./run-record.js";
 import { judgedBy } from "./objective.js";
+import { openJournal } from "./open-journal.js";
 import { packingOf } from "./packing.js";
 import { sessionScorer } from "./session-scorer.js";
 
@@ -106,11 +106,7 @@ export async function scoreShard(
   const record = await recordRun(adapter, samples, session, { model, adapter: source });
   const machine = await machineInputs(adapter, session, record);
   const read = sampleInputs(samples, session, { ...options, objective });
-  await using journal = options.journal === undefined ? null : await Journal.open(options.journal, machine);
-  if (journal !== null) {
-    session.useStore(await journal.storeOf("samples", read, session.batches));
-    for (const notice of journal.notices) options.onNotice?.(notice);
-  }
+  await using journal = await openJournal(session, options, () => Promise.resolve({ machine, samples: read }));
 
   const { layers } = adapter.model;
   const first = candidatesBeforehand(layers, adapter.file.layers, families);

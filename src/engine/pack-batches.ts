@@ -23,19 +23,11 @@ export type Batch = readonly number[];
  * The same samples, budget and seed are always packed alike: scores of two packings differ in their last digits and must
  * not be compared.
  *
- * @param lengths tokens that each sample occupies
+ * @param items samples, or several that belong together as one
  * @param budget tokens of a batch; at least the longest sample
  * @param seed default 0
+ * @returns batches of item indices
  */
-export function packBatches(lengths: readonly number[], budget: number, seed = 0): Batch[] {
-  return packItems(
-    lengths.map((length) => ({ length, sequences: 1 })),
-    budget,
-    seed,
-  );
-}
-
-/** {@link packBatches} of items that may hold several samples each; batches are of item indices. */
 export function packItems(items: readonly Item[], budget: number, seed = 0): Batch[] {
   if (items.length === 0) return [];
   const lengths = items.map(({ length }) => length);

@@ -9,7 +9,7 @@ export type SampleShape = Pick<NativeShape, "maxTokens" | "maxSequences" | "maxR
 export interface PackingOptions {
   /** Tokens of a batch; a longer sample makes it as large as itself. */
   readonly batchTokens: number;
-  /** See `packBatches`; default 0. */
+  /** See `packItems`; default 0. */
   readonly seed?: number | undefined;
   /** Block of every sample: none shares a batch with another block's. */
   readonly blocks?: ArrayLike<number> | undefined;

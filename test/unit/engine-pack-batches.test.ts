@@ -1,8 +1,16 @@
 import { describe, expect, test } from "vitest";
-import { MOST_SEQUENCES, packBatches } from "../../src/engine/pack-batches.js";
+import { MOST_SEQUENCES, packItems } from "../../src/engine/pack-batches.js";
 import { seeded } from "../support/engine-samples.js";
 
-describe("packBatches", () => {
+/** Items of one sequence each. */
+const packBatches = (lengths: readonly number[], budget: number, seed?: number) =>
+  packItems(
+    lengths.map((length) => ({ length, sequences: 1 })),
+    budget,
+    seed,
+  );
+
+describe("packItems", () => {
   test("every sample once, each batch within the budget, few batches", () => {
     // 20 of 25 tokens each way: the fewest batches of 100 are five.
     const batches = packBatches(new Array<number>(20).fill(25), 100);
