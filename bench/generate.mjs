@@ -64,10 +64,18 @@ async function decoding({ model: path, adapter: adapterPath }, { rounds, tokens,
   const { layers } = model.facts();
   const file = await readAdapter(adapterPath);
   const layered = await addon.loadAdapter({
-    ...{ model, path: adapterPath, partOfTensor: partOfTensor(file, layers), rankMultiple: 16, control },
+    ...{
+      model,
+      path: adapterPath,
+      partOfTensor: partOfTensor(file, layers),
+      partsPerLayer: 1,
+      rankMultiple: 16,
+      fusedLora: true,
+      control,
+    },
   });
   const whole = await addon.loadWholeAdapter({ model, path: adapterPath });
-  const shape = { contextTokens: tokens + 16, maxSequences: 1, batchTokens: 16, maxRows: 1, threads };
+  const shape = { contextTokens: tokens + 16, maxSequences: 1, batchTokens: 16, maxRows: 1, threads, fusedLora: true };
   const generator = await addon.createGenerator({ model, ...shape });
   const half = new Float32Array(layers + 2).fill(1).fill(0, 1 + Math.ceil(layers / 2));
   const ways = {
