@@ -1,13 +1,12 @@
 import { parseArgs } from "node:util";
-import { boundaryCandidates, loadModel, readSamples } from "../dist/index.js";
+import { boundaryCandidates, readSamples } from "../dist/index.js";
 import { timed } from "./support/timing.mjs";
-import { TRIO_OPTIONS } from "./support/trio.mjs";
+import { openModel, TRIO_OPTIONS } from "./support/trio.mjs";
 
 /**
  * What an adapter adds to a pass of its base model: by llama.cpp's own nodes with the ranks of its file, with padded ranks, and
  * by one node per pair (`fusedLora`, as everything is scored on a CPU), in turn.
- * Options: --model, --adapter, --samples (default: SmolLM2-135M in ../shared, else the demo), --limit N samples (default
- * 5), --rounds N (default 5), --threads N.
+ * Options: those of support/trio.mjs, --limit N samples (default 5), --rounds N (default 5), --threads N.
  */
 export async function run({ json, args }) {
   const { values } = parseArgs({
@@ -21,7 +20,7 @@ export async function run({ json, args }) {
   });
   const say = json ? () => undefined : (line) => console.log(line);
   const threads = values.threads === undefined ? {} : { threads: Number(values.threads) };
-  const model = await loadModel(values.model);
+  const model = await openModel(values);
   const { samples } = await readSamples(values.samples, model, { limit: Number(values.limit) });
   const asFile = await model.loadAdapter(values.adapter, { rankMultiple: 1 });
   const padded = await model.loadAdapter(values.adapter, { rankMultiple: 16 });

@@ -4,6 +4,8 @@
 #include <cstring>
 #include <new>
 
+#include "ggml-backend.h"
+
 // The instruction set is chosen when the program runs: the addon is built for the oldest processors.
 #if defined(__x86_64__) && defined(__GNUC__)
 #define LORA_SUM_AVX2
@@ -102,8 +104,13 @@ std::unique_ptr<LoraColumns> TurnRound(const ggml_tensor* b) {
   return columns;
 }
 
+bool IsOnHost(const ggml_tensor* tensor) {
+  const ggml_tensor* root = tensor->view_src != nullptr ? tensor->view_src : tensor;
+  return root->buffer != nullptr && ggml_backend_buffer_is_host(root->buffer);
+}
+
 bool IsPlain(const ggml_tensor* tensor) {
-  return tensor->type == GGML_TYPE_F32 && ggml_is_contiguous(tensor) && tensor->data != nullptr;
+  return tensor->type == GGML_TYPE_F32 && ggml_is_contiguous(tensor) && IsOnHost(tensor);
 }
 
 bool Overlap(const ggml_tensor* first, const ggml_tensor* second) {
@@ -134,7 +141,7 @@ const LoraColumns* LoraSums::Find(const ggml_tensor* b) {
   const char* suffix = ".lora_b";
   const size_t length = std::strlen(b->name);
   const bool is_b = length > std::strlen(suffix) && std::strcmp(b->name + length - std::strlen(suffix), suffix) == 0;
-  if (!is_b || ggml_n_dims(b) > 2 || b->data == nullptr) return nullptr;
+  if (!is_b || ggml_n_dims(b) > 2 || !IsOnHost(b)) return nullptr;
   return columns_.emplace(b, TurnRound(b)).first->second.get();
 }
 
