@@ -30,7 +30,7 @@ describe.each(PUBLISHED)("%s", (kind) => {
       title: expect.stringMatching(/lora-boundary [a-z]+/) as string,
       description: "Fields are only ever added; readers must let unknown ones pass.",
     });
-    expect(JSON.stringify(schema)).not.toContain('"additionalProperties":false');
+    expect(JSON.stringify(schema)).not.toMatch(/"additionalProperties":false|"unevaluated/);
   });
 
   it("refuses an object without its fields", () => {
