@@ -15,6 +15,12 @@ export interface LensOptions extends ScoreSessionOptions {
   readonly signal?: AbortSignal;
 }
 
+/** Of a `Model`, what decides whether it has a lens. */
+export interface LensModel {
+  readonly facts: { readonly isRecurrent: boolean; readonly isHybrid: boolean };
+  readonly file: { readonly architecture: string };
+}
+
 /** Fewest samples for a standard error that means something. */
 const FEWEST_SAMPLES = 8;
 
@@ -23,7 +29,7 @@ const FEWEST_SAMPLES = 8;
  * true tokens, with the full adapter and without. Where the vocabulary is large beside the layers, a random part of the
  * samples is read, so that it costs at most half of an exhaustive boundary search. A picture and a hint; the search is what proves.
  *
- * @returns null where the architecture has no border between its last layer and the output norm
+ * @returns null where layers are recurrent, and where there is no border between the last layer and the output norm
  * @throws InputError TOO_FEW_SAMPLES; MemoryError, BackendError, CancelledError
  */
 export async function lens(adapter: Adapter, all: readonly Sample[], options: LensOptions = {}): Promise<Lens | null> {
@@ -42,6 +48,15 @@ export async function lens(adapter: Adapter, all: readonly Sample[], options: Le
   if (full === null || base === null) return null;
   const layers = layersOf(full, units);
   return { base: layersOf(base, units), full: layers, knee: kneeOf(layers), samples: samples.length };
+}
+
+/** Where {@link lens} gives null: why, in one sentence. */
+export function noLensSentence({ facts, file }: LensModel): string {
+  const why =
+    facts.isRecurrent || facts.isHybrid
+      ? "it has recurrent layers, which may take the tokens of a batch in another order"
+      : "more than one tensor crosses between its last layer and the output norm, so no layer's output can be written there";
+  return `There is no lens for this model (${file.architecture}): ${why}.`;
 }
 
 /** A random part of the samples where the output head is large beside the layers; in their order. */

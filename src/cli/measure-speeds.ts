@@ -13,7 +13,7 @@ export function measureSpeeds(
   { threads }: { readonly threads?: number | undefined },
   { signal, progress }: CommandContext,
 ): Promise<SpeedReport> {
-  const cuts = others.filter((candidate) => adaptedLayers({ ...candidate, family: "scale" }, adapter.file.layers) > 0);
+  const cuts = others.filter((candidate) => adaptedLayers(candidate, adapter.file.layers) > 0);
   return measureSpeed(adapter, samples, cuts, {
     ...{ threads, signal },
     onProgress: ({ done, total }) => {

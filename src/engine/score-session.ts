@@ -286,7 +286,7 @@ export class ScoreSession extends Owned {
   /**
    * Reads every layer's output through the model's own output norm and head. It costs one pass and a head per layer.
    *
-   * @returns null where the architecture has no border between its last layer and the output norm
+   * @returns null where layers are recurrent, and where there is no border between the last layer and the output norm
    * @throws MemoryError before anything is allocated; BackendError; CancelledError
    */
   lens(

@@ -85,13 +85,11 @@ export function evaluate(evaluation: Evaluation, options: EvaluateOptions = {}):
     metrics: columns.map(({ name, higherIsBetter, unit }) => ({ name, higherIsBetter, unit })),
     confidence: settings.confidence,
     criticalValue,
-    candidates: candidates.map(({ id, layerScales, inputScale, outputScale }, index) => ({
-      id,
-      layerScales,
-      adaptedLayers: adaptedLayers(
-        { id, layerScales, inputScale, outputScale, family: "boundary" },
-        adapter.coveredLayers,
-      ),
+    candidates: candidates.map((candidate, index) => ({
+      id: candidate.id,
+      layerScales: candidate.layerScales,
+      ...(candidate.feedForwardScales && { feedForwardScales: candidate.feedForwardScales }),
+      adaptedLayers: adaptedLayers(candidate, adapter.coveredLayers),
       answers: answers?.[index] ?? null,
       scores: scores[index] ?? [],
     })),

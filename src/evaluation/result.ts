@@ -30,6 +30,8 @@ export interface MetricScore {
 export interface EvaluatedCandidate {
   readonly id: string;
   readonly layerScales: readonly number[];
+  /** Of the feed-forward pairs, where they differ; then `layerScales` are those of the attention pairs. */
+  readonly feedForwardScales?: readonly number[];
   readonly adaptedLayers: number;
   /** One per sample; null where no metric needed answers. */
   readonly answers: readonly string[] | null;

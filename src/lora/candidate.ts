@@ -36,7 +36,7 @@ export interface Candidate {
 export type NamedScales = Omit<Candidate, "family">;
 
 /** How many layers of a candidate run with LoRA, counting only layers that the adapter covers. */
-export function adaptedLayers(candidate: Candidate, coveredLayers: readonly number[]): number {
+export function adaptedLayers(candidate: NamedScales, coveredLayers: readonly number[]): number {
   const { layerScales, feedForwardScales = layerScales } = candidate;
   return coveredLayers.filter((layer) => layerScales[layer] !== 0 || feedForwardScales[layer] !== 0).length;
 }

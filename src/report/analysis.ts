@@ -1,4 +1,4 @@
-import type { Analysis, LayerEffects, Lens, LensLayer } from "../analysis/analysis.js";
+import type { Analysis, LayerEffects, Lens, LensLayer, Reading } from "../analysis/analysis.js";
 import type { Interval } from "../result.js";
 import { percent, plural, signedNats } from "./numbers.js";
 import { textTable, type TextColumn } from "./table.js";
@@ -134,6 +134,7 @@ function lensLines({ lens }: Analysis, style: Style): string[] {
   });
   const read = (layers: readonly LensLayer[]) =>
     layers.map(({ nll }) => `${nll.mean.toFixed(3)} ${plusMinus}${nll.se.toFixed(3)}`);
+  const rankOf = ({ rank }: LensLayer) => `${rank.mean.toFixed(1)} ${plusMinus}${rankError(rank).toFixed(1)}`;
   const columns = [
     column(
       "layer",
@@ -145,18 +146,18 @@ function lensLines({ lens }: Analysis, style: Style): string[] {
     column("NLL, adapter", read(full), 13, 0),
     column(
       "probability",
-      full.map(({ probability }) => `${percent(probability.mean)} %`),
-      11,
+      full.map(({ probability: { mean, se } }) => `${percent(mean)} ${plusMinus}${percent(se)} %`),
+      12,
       1,
     ),
-    column(
-      "rank",
-      full.map(({ rank }) => rank.mean.toFixed(1)),
-      6,
-      2,
-    ),
+    column("rank", full.map(rankOf), 9, 2),
   ];
   return [...textTable(columns, style), "", ...wrapped(lensSentence(lens), style.width)];
+}
+
+/** Standard error of the geometric mean itself, to first order: what is known is that of its logarithm. */
+export function rankError({ mean, se }: Reading): number {
+  return mean * se;
 }
 
 export function lensSentence({ knee, samples }: Lens): string {

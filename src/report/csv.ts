@@ -1,5 +1,6 @@
 import type { Analysis } from "../analysis/analysis.js";
 import type { CalibrationResult, Interval } from "../result.js";
+import { rankError } from "./analysis.js";
 import { fullAdapter } from "./measure.js";
 
 const COLUMNS = [
@@ -51,7 +52,10 @@ const LAYER_COLUMNS = [
   ...["adapter", "layer", "part", "norm"],
   ...["left_out", "left_out_low", "left_out_high", "alone", "alone_low", "alone_high"],
   ...["lens_nll_base", "lens_nll", "lens_nll_se", "lens_probability", "lens_rank"],
+  ...["lens_nll_base_se", "lens_probability_se", "lens_rank_se"],
 ];
+
+const NO_READINGS: readonly string[] = new Array<string>(8).fill("");
 
 /** One row per layer, and where they are known one per half of a layer; otherwise as {@link curveCsv}. */
 export function layersCsv({ adapter, norms, effects, lens }: Analysis): string {
@@ -63,12 +67,15 @@ export function layersCsv({ adapter, norms, effects, lens }: Analysis): string {
     const full = lens?.full.find((it) => it.layer === layer);
     const readings =
       base === undefined || full === undefined
-        ? ["", "", "", "", ""]
-        : [base.nll.mean, full.nll.mean, full.nll.se, full.probability.mean, full.rank.mean];
+        ? NO_READINGS
+        : [
+            ...[base.nll.mean, full.nll.mean, full.nll.se, full.probability.mean, full.rank.mean],
+            ...[base.nll.se, full.probability.se, rankError(full.rank)],
+          ];
     const halves = (["attention", "ffn"] as const).map((part) => {
       const half = effects?.modules?.find((it) => it.layer === layer && it.part === part);
       const own = part === "attention" ? attention : feedForward;
-      return [adapter.path, layer, part, own, ...bounds(half?.leftOut), ...bounds(half?.alone), "", "", "", "", ""];
+      return [adapter.path, layer, part, own, ...bounds(half?.leftOut), ...bounds(half?.alone), ...NO_READINGS];
     });
     return [
       [adapter.path, layer, "layer", norm, ...bounds(whole?.leftOut), ...bounds(whole?.alone), ...readings],

@@ -5,6 +5,7 @@ import { describe, expect, it } from "vitest";
 import type { CalibrationResult } from "../../src/result.js";
 import { DEMO, ended, run, start } from "../support/cli-process.js";
 import { useFolder } from "../support/data-files.js";
+import { violations } from "../support/json-schemas.js";
 import { seeded } from "../support/engine-samples.js";
 
 const folder = useFolder();
@@ -57,6 +58,9 @@ describe("a run that dies", () => {
     const cwd = { cwd: folder.path };
     await run([...QUICK, "--json", "cut.json"], cwd);
     const journal = await read("cut.json.journal");
+    const lines = String(journal).trimEnd().split("\n");
+    expect(lines.length).toBeGreaterThan(13);
+    for (const line of lines) expect(violations(JSON.parse(line) as object, "journal@1")).toEqual([]);
     await writeFile(join(folder.path, "cut.json.journal"), journal.subarray(0, journal.length * 0.7));
     const first = await lasting("cut.json");
     const resumed = await run([...QUICK, "--json", "cut.json", "--resume"], cwd);
@@ -88,6 +92,8 @@ describe("a run in parts", () => {
     for (const shard of ["1/2", "2/2"]) {
       const done = await run([...QUICK, "--shard", shard, "--json", `part${shard[0] ?? ""}.json`], cwd);
       expect(done.code).toBe(0);
+      const part = JSON.parse(String(await read(`part${shard[0] ?? ""}.json`))) as object;
+      expect(violations(part)).toEqual([]);
       expect(done.stdout).toMatch(/^Part \d\/2: 18 candidates on \d of 12 samples/);
     }
     const parts = ["part1.json", "part2.json"];
@@ -98,6 +104,7 @@ describe("a run in parts", () => {
     expect(merged.code).toBe(0);
     expect(merged.stdout).toContain("loaded by llama.cpp, largest logit difference 0.");
     expect(await lasting("merged.json")).toEqual(await lasting("one.json"));
+    expect(violations(JSON.parse(String(await read("merged.json"))) as object)).toEqual([]);
     expect((await read("merged.gguf")).equals(await read("one.gguf"))).toBe(true);
 
     const half = await run(["calibrate", "--merge", "part2.json"], cwd);

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { DEMO, run } from "../support/cli-process.js";
 import { useFolder } from "../support/data-files.js";
+import { violations } from "../support/json-schemas.js";
 
 const folder = useFolder();
 const PROMPT =
@@ -26,7 +27,11 @@ describe("generate", () => {
     const result = JSON.parse(await readFile(join(folder.path, "answers.json"), "utf8")) as {
       readonly candidates: readonly { readonly id: string; readonly answers: readonly unknown[] }[];
     };
-    expect(result).toMatchObject({ schema: "lora-boundary/answers@1", cost: { tokensWritten: 1440 } });
+    expect(result).toMatchObject({
+      ...{ schema: "lora-boundary/answers@1", cost: { tokensWritten: 1440 } },
+      ...{ model: { path: DEMO.base }, adapter: { path: DEMO.adapter } },
+    });
+    expect(violations(result)).toEqual([]);
     expect(result.candidates.map(({ id, answers }) => [id, answers.length])).toEqual([
       ["full", 120],
       ["without:2-3*1.2", 120],

@@ -5,6 +5,7 @@ import type { EvaluationResult } from "../../src/evaluation/result.js";
 import type { CalibrationResult } from "../../src/result.js";
 import { DEMO, run } from "../support/cli-process.js";
 import { useFolder } from "../support/data-files.js";
+import { violations } from "../support/json-schemas.js";
 
 const folder = useFolder();
 const FILES = [DEMO.base, DEMO.adapter, DEMO.samples, "--threads", "1", "--limit", "12"];
@@ -20,7 +21,7 @@ describe("calibrate --objective kl", () => {
       "Likeness to the full adapter, not quality. In-sample: the adapter was trained on these samples.",
     );
 
-    const result = JSON.parse(await readFile(join(folder.path, "kl.json"), "utf8")) as CalibrationResult;
+    const result = await resultAt("kl.json");
     expect(result).toMatchObject({
       objective: "kl",
       objectiveScale: { higherIsBetter: false, unit: "nats per token" },
@@ -51,8 +52,14 @@ describe("calibrate --objective kl", () => {
   });
 });
 
-const resultAt = async (name: string) =>
-  JSON.parse(await readFile(join(folder.path, name), "utf8")) as CalibrationResult;
+/** What was written, which keeps to its published schema. */
+const written = async (name: string) => {
+  const value = JSON.parse(await readFile(join(folder.path, name), "utf8")) as object;
+  expect(violations(value)).toEqual([]);
+  return value;
+};
+const resultAt = async (name: string) => (await written(name)) as CalibrationResult;
+const evaluationAt = async (name: string) => (await written(name)) as EvaluationResult;
 const rowsOf = async (count: number) =>
   (await readFile(DEMO.samples, "utf8"))
     .split("\n")
@@ -106,7 +113,7 @@ describe("calibrate --objective rouge-l", () => {
     // What a candidate writes does not depend on who wrote before.
     const evaluation = ["evaluate", ...FILES, "--metric", "rouge-l", "--candidates", "upto:9", "--answer-tokens", "32"];
     await run([...evaluation, "--no-drafts", "--json", "e.json"], { cwd: folder.path });
-    const alone = JSON.parse(await readFile(join(folder.path, "e.json"), "utf8")) as EvaluationResult;
+    const alone = await evaluationAt("e.json");
     expect(alone.candidates[2]!.answers).toEqual(result.candidates.find(({ id }) => id === "upto:9")!.answers);
   });
 
@@ -172,7 +179,7 @@ describe("calibrate --objective choice", () => {
     }
     const evaluation = ["evaluate", ...files, "--metric", "choice", "--candidates", "upto:6", "--json", "ce.json"];
     expect((await run(evaluation, { cwd: folder.path })).code).toBe(0);
-    const { candidates } = JSON.parse(await readFile(join(folder.path, "ce.json"), "utf8")) as EvaluationResult;
+    const { candidates } = await evaluationAt("ce.json");
     for (const { id, scores } of candidates) {
       const calibrated = result.candidates.find((it) => it.id === id)!;
       expect(scores[0]!.mean).toBeCloseTo(calibrated.mean, 1);

@@ -43,8 +43,18 @@ describe("every JSON that the tool writes keeps to its published schema", () => 
     ],
     ["inspect of an adapter", ["inspect", DEMO.adapter, "--json", "-"]],
     ["inspect of a model", ["inspect", DEMO.base, "--json", "-"]],
+    ["inspect of two adapters", ["inspect", DEMO.adapter, "s.gguf", "--json", "-"]],
+    ["inspect of an adapter and a model", ["inspect", DEMO.adapter, DEMO.base, "--json", "-"]],
     ["doctor with files", ["doctor", DEMO.base, DEMO.adapter, DEMO.samples, "--json", "-"]],
+    ["doctor with problems", ["doctor", DEMO.base, DEMO.base, "none.jsonl", "--json", "-"]],
     ["doctor of the machine", ["doctor", "--json", "-"]],
+    [
+      "analyze by halves of layers",
+      [
+        ...["analyze", DEMO.base, DEMO.adapter, DEMO.samples, "--threads", "1", "--limit", "2"],
+        ...["--per", "module", "--json", "-"],
+      ],
+    ],
     [
       "calibrate --dry-run",
       [
@@ -62,6 +72,13 @@ describe("every JSON that the tool writes keeps to its published schema", () => 
       ],
     ],
     ["trim", ["trim", DEMO.adapter, "--keep", "0-3", "-o", "schema.gguf", "--json", "-"]],
+    [
+      "trim of halves, as PEFT too",
+      [
+        ...["trim", DEMO.adapter, "--keep", "0-3=1,attention:4=0.5,*=0", "-o", "halves.gguf", "--json", "-"],
+        ...["--base", DEMO.base, "--peft", "halves"],
+      ],
+    ],
   ])("%s", async (_, args) => {
     const { stdout } = await inFolder(...args);
     expect(violations(JSON.parse(stdout) as object)).toEqual([]);

@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { noLensSentence } from "../../src/analysis/lens.js";
 import { lensShare, type LensWork } from "../../src/analysis/lens-cost.js";
 import type { TensorDescriptor } from "../../src/gguf/gguf-file.js";
 
@@ -30,4 +31,12 @@ test("a head as large as all layers, half of the tokens scored: by hand", () => 
 
 test("however large the head, as many heads as half a search has", () => {
   expect(lensShare(work({ "output.weight": 1e12 }))).toBeCloseTo(21 / 2 / 40, 6);
+});
+
+test("where there is no lens, the sentence tells which of the two reasons it is", () => {
+  const sentence = (isRecurrent: boolean, isHybrid: boolean) =>
+    noLensSentence({ facts: { isRecurrent, isHybrid }, file: { architecture: "talkie" } });
+  expect(sentence(false, false)).toMatch(/^There is no lens for this model \(talkie\): more than one tensor crosses /);
+  expect(sentence(true, false)).toMatch(/: it has recurrent layers, which may take/);
+  expect(sentence(false, true)).toBe(sentence(true, false));
 });

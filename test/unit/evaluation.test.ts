@@ -4,7 +4,7 @@ import { withReferences } from "../../src/data/references.js";
 import { answerBatches } from "../../src/calibration/packing.js";
 import { answerScorer, requireMetric, type AnsweredModel } from "../../src/evaluation/answering.js";
 import { evaluate, type Evaluation } from "../../src/evaluation/evaluate.js";
-import { sharedLines } from "../../src/evaluation/from-result.js";
+import { sharedLines } from "../../src/evaluation/shared-lines.js";
 import { loadMetric } from "../../src/evaluation/load-metric.js";
 import { namedCandidates } from "../../src/evaluation/name-candidates.js";
 import { bleu } from "../../src/metrics/bleu.js";
@@ -15,6 +15,7 @@ import { renderEvaluation } from "../../src/report/evaluation.js";
 import { search, type SearchProgress } from "../../src/search/search.js";
 import { failure, useFolder } from "../support/data-files.js";
 import { TestTokenizer } from "../support/data-tokenizer.js";
+import { violations } from "../support/json-schemas.js";
 import { expectError } from "../support/expect-error.js";
 
 const folder = useFolder();
@@ -95,8 +96,19 @@ describe("an evaluation of answers", () => {
     expect(result.data).toMatchObject({ samples: COUNT, lines: samples.samples.map(({ line }) => line) });
     expect(result.data.references?.[1]).toEqual([right(1)]);
     expect(JSON.parse(JSON.stringify(result))).toEqual(result);
+    expect(violations(result)).toEqual([]);
     const alone = evaluate(evaluation({ metrics: [rougeL] }));
     expect(result.criticalValue).toBeGreaterThanOrEqual(alone.criticalValue);
+  });
+
+  test("halves of layers: strengths of both, and a layer with one of them counts", () => {
+    const halves = namedCandidates("base,full;attention:0-1=0,ffn:0=0,*=1", LAYERS);
+    const result = evaluate(evaluation({ candidates: halves, answers: halves.map(() => answersOf("upto:3")) }));
+    const [base, full, half] = result.candidates;
+    expect([base!.adaptedLayers, full!.adaptedLayers, half!.adaptedLayers]).toEqual([0, 4, 3]);
+    expect(half).toMatchObject({ layerScales: [0, 0, 1, 1], feedForwardScales: [0, 1, 1, 1] });
+    expect(full).not.toHaveProperty("feedForwardScales");
+    expect(violations(result)).toEqual([]);
   });
 
   test("the loss needs no answers and is better when lower", () => {

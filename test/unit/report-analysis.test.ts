@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { renderAnalysis } from "../../src/report/analysis.js";
+import { layersCsv } from "../../src/report/csv.js";
 import { violations } from "../support/json-schemas.js";
 import { bareAnalysis as bare, halvesAnalysis as halves, wholeAnalysis as whole } from "../support/report-analyses.js";
 import { tooWide } from "../support/report-results.js";
@@ -19,10 +20,26 @@ describe("an analysis", () => {
     expect(text.replaceAll(/\s+/g, " ")).toContain(
       "Proven to earn something where they are: 5, 6, 7, 8, 9, 10, 11. Proven to harm: 0, 1, 2.",
     );
-    expect(text).toMatch(/layer +NLL, base +NLL, adapter +probability +rank\n +0 +12\.000 \u00b10\.010/);
+    expect(text).toMatch(
+      /layer +NLL, base +NLL, adapter +probability +rank\n +0 +12\.000 \u00b10\.010 .* %  100\.0 \u00b11\.0\n/,
+    );
     expect(text.replaceAll(/\s+/g, " ")).toContain(
       "From layer 10 on nine tenths of the adapter's fall are made: a hint",
     );
+  });
+
+  it("as CSV has a cell under every title, the lens with its standard errors", () => {
+    const [titles, first, half] = layersCsv(whole)
+      .split("\n")
+      .map((row) => row.split(","));
+    const of = (row: readonly string[], title: string) => row[titles!.indexOf(title)];
+    expect([first!.length, half!.length]).toEqual([titles!.length, titles!.length]);
+    expect(["lens_nll", "lens_nll_se", "lens_probability", "lens_probability_se"].map((it) => of(first!, it))).toEqual([
+      ...["12", "0.01", "0", "0.01"],
+    ]);
+    // Of the geometric mean, not of its logarithm.
+    expect([of(first!, "lens_rank"), of(first!, "lens_rank_se")]).toEqual(["100", "1"]);
+    expect([of(half!, "part"), of(half!, "lens_rank_se")]).toEqual(["attention", ""]);
   });
 
   it("by module has a row per layer with both halves", () => {

@@ -1,7 +1,7 @@
 import { Option, type Command } from "commander";
 import type { Analysis } from "../../analysis/analysis.js";
 import { layerEffects } from "../../analysis/layer-effects.js";
-import { lens } from "../../analysis/lens.js";
+import { lens, noLensSentence } from "../../analysis/lens.js";
 import { identify } from "../../calibration/file-identity.js";
 import { readSamples } from "../../data/read-samples.js";
 import { PER } from "../../engine/adapter.js";
@@ -139,7 +139,6 @@ async function withData(
   });
   progress.update({ label: "Reading every layer", done: 0, total: 1, secondsLeft: null });
   const read = await lens(adapter, samples.samples, { ...sessionOptions(flags), seed, signal });
-  const noLens = `The lens is not there for this model: between its last layer (${model.file.architecture}) and the output norm there is no border to write a state at.`;
   const { layers, quantization } = model.file;
   return {
     ...analysis,
@@ -147,6 +146,6 @@ async function withData(
     data: { path: samples.path, sha256: samples.sha256, seed: samples.seed },
     effects,
     lens: read,
-    notices: [...analysis.notices, ...samples.notices, ...(read === null ? [noLens] : [])],
+    notices: [...analysis.notices, ...samples.notices, ...(read === null ? [noLensSentence(model)] : [])],
   };
 }

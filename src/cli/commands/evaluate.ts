@@ -9,11 +9,12 @@ import { AnswerWriter, cutNotice } from "../../evaluation/answer-writer.js";
 import { requireMetric } from "../../evaluation/answering.js";
 import { allChoices, choiceScores } from "../../evaluation/choosing.js";
 import { evaluate } from "../../evaluation/evaluate.js";
-import { readCalibration, sharedLines } from "../../evaluation/from-result.js";
 import { CHOICE_METRIC, loadMetric, NLL_METRIC } from "../../evaluation/load-metric.js";
 import { knownCandidates, namedCandidates } from "../../evaluation/name-candidates.js";
 import type { CalibrationChoice } from "../../evaluation/result.js";
+import { sharedLines } from "../../evaluation/shared-lines.js";
 import type { NamedScales } from "../../lora/candidate.js";
+import { readResult } from "../../results/read-result.js";
 import { measureSpeeds } from "../measure-speeds.js";
 import { chosenOnSentence, renderEvaluation } from "../../report/evaluation.js";
 import { printable } from "../../report/text.js";
@@ -83,7 +84,7 @@ export async function run(args: readonly string[], flags: EvaluateFlags, context
   // What is mistyped must not wait for a model to load.
   const names = flags.metric.split(",").map((name) => name.trim());
   const metrics = await Promise.all(names.filter((name) => !BY_LOSS.includes(name)).map((name) => loadMetric(name)));
-  const choice = flags.from === undefined ? null : await readCalibration(flags.from);
+  const choice = flags.from === undefined ? null : await readResult(flags.from);
   const reading = await readingOptions(flags);
 
   await using model = await openModel(base, deviceOptions(flags), context);

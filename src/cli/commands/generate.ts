@@ -3,11 +3,11 @@ import { Option, type Command } from "commander";
 import type { ReadPromptsOptions } from "../../data/read-prompts.js";
 import { readPrompts, type ReadPrompt } from "../../data/read-prompts.js";
 import { GPU_CHOICES, type Gpu } from "../../engine/devices.js";
-import type { Model } from "../../engine/model.js";
 import { UsageError } from "../../errors.js";
 import type { Answer, GenerationFacts } from "../../generation/types.js";
 import type { NamedScales } from "../../lora/candidate.js";
 import { parseCandidateList, referenceCandidates } from "../../lora/candidate-list.js";
+import { packageVersion } from "../../package-version.js";
 import { AnswerStream, renderAnswerEnds, renderAnswers } from "../../report/answers.js";
 import type { CommandContext } from "../context.js";
 import { examples } from "../help.js";
@@ -140,7 +140,15 @@ export async function run(args: readonly string[], flags: GenerateFlags, context
     answers,
     maxTokens,
   };
-  const result = resultOf(model, view.candidates, prompts, answers, generator.facts);
+  const result = {
+    schema: "lora-boundary/answers@1",
+    version: packageVersion,
+    createdAt: new Date().toISOString(),
+    command: ["lora-boundary", ...context.argv],
+    model: { path: model.path },
+    adapter: { path: adapter.path },
+    ...answersOf(view.candidates, prompts, answers, generator.facts),
+  };
   await deliver(
     result,
     () => (stream === null ? renderAnswers(view, style) : renderAnswerEnds(view, style)),
@@ -150,16 +158,13 @@ export async function run(args: readonly string[], flags: GenerateFlags, context
   return 0;
 }
 
-function resultOf(
-  model: Model,
+function answersOf(
   candidates: readonly string[],
   prompts: readonly ReadPrompt[],
   answers: readonly (readonly Answer[])[],
   { steps, tokensComputed, tokensWritten, seconds }: GenerationFacts,
 ) {
   return {
-    schema: "lora-boundary/answers@1",
-    model: model.path,
     prompts: prompts.map(({ line, text, tokens }) => ({ line, text, tokens: tokens.length })),
     candidates: candidates.map((id, index) => ({
       id,

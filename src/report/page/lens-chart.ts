@@ -1,5 +1,6 @@
 import { area, line } from "d3-shape";
 import type { Lens, LensLayer, Reading } from "../../analysis/analysis.js";
+import { rankError } from "../analysis.js";
 import { percent } from "../numbers.js";
 import type { Chart, Table } from "./chart.js";
 import { frameOf, hitStrip, INSET, px, svg, type Size } from "./frame.js";
@@ -100,7 +101,7 @@ function lensTable({ base, full, knee }: Lens): Table {
   const cells = ({ nll, probability, rank }: LensLayer) => [
     `${nll.mean.toFixed(3)} \u00b1 ${nll.se.toFixed(3)}`,
     `${percent(probability.mean)} \u00b1 ${percent(probability.se)}`,
-    rank.mean.toFixed(1),
+    `${rank.mean.toFixed(1)} \u00b1 ${rankError(rank).toFixed(1)}`,
   ];
   return {
     caption: "the true token at every layer, with standard errors; rank is a geometric mean",
