@@ -26,7 +26,7 @@ Napi::Object Register(Napi::Env env, Napi::Object exports) {
 
   exports.Set("JobControl", job_control);
   exports.Set("loadBackends", Napi::Function::New<backends::Load>(env, "loadBackends"));
-  exports.Set("loadBackend", Napi::Function::New<backends::LoadLibrary>(env, "loadBackend"));
+  exports.Set("loadBackend", Napi::Function::New<backends::LoadBackend>(env, "loadBackend"));
   exports.Set("addServer", Napi::Function::New<rpc_servers::Add>(env, "addServer"));
   exports.Set("lostServers", Napi::Function::New<rpc_servers::Lost>(env, "lostServers"));
   exports.Set("devices", Napi::Function::New<backends::Devices>(env, "devices"));

@@ -6,6 +6,11 @@
 #if defined(__GLIBC__)
 #include <malloc.h>
 #endif
+#if defined(_WIN32)
+#include <windows.h>
+
+#include <filesystem>
+#endif
 
 #include "arguments.h"
 #include "ggml-backend.h"
@@ -43,6 +48,18 @@ void ReturnLargeBlocks() {
 #endif
 }
 
+// On Windows a library cannot say where its own ones lie. So the addon's calls into llama.cpp are bound when they are
+// first made, to what is loaded under that name by then: this one, which finds those of ggml beside itself before any
+// elsewhere.
+void LoadByFullPath([[maybe_unused]] Napi::Env env, [[maybe_unused]] const std::string& directory) {
+#if defined(_WIN32)
+  const auto path = (std::filesystem::u8path(directory) / LLAMA_DLL).make_preferred();
+  if (LoadLibraryExW(path.c_str(), nullptr, LOAD_WITH_ALTERED_SEARCH_PATH) != nullptr) return;
+  const std::string reason = "Windows could not load " + path.u8string() + ": error " + std::to_string(GetLastError());
+  arguments::Throw(env, "ADDON_FAILED", reason);
+#endif
+}
+
 }  // namespace
 
 Napi::Value Load(const Napi::CallbackInfo& info) {
@@ -50,6 +67,7 @@ Napi::Value Load(const Napi::CallbackInfo& info) {
   if (info.Length() != 1 || !info[0].IsString()) throw Napi::TypeError::New(env, "Expected a folder as a string");
   const std::string directory = info[0].As<Napi::String>().Utf8Value();
   static std::once_flag once;
+  LoadByFullPath(env, directory);
   std::call_once(once, [&directory] {
     ReturnLargeBlocks();
     log_lines::Install();
@@ -65,7 +83,7 @@ Napi::Value Load(const Napi::CallbackInfo& info) {
   return env.Undefined();
 }
 
-Napi::Value LoadLibrary(const Napi::CallbackInfo& info) {
+Napi::Value LoadBackend(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   if (info.Length() != 1 || !info[0].IsString()) throw Napi::TypeError::New(env, "Expected a path as a string");
   log_lines::Collector log(log_lines::Collector::Level::kAll);

@@ -14,7 +14,7 @@ namespace backends {
 Napi::Value Load(const Napi::CallbackInfo& info);
 
 // loadBackend(path): loads one more backend library, such as libggml-vulkan; its devices are listed afterwards.
-Napi::Value LoadLibrary(const Napi::CallbackInfo& info);
+Napi::Value LoadBackend(const Napi::CallbackInfo& info);
 
 // devices(): [{ name, description, type, backend, memoryFree, memoryTotal }]
 Napi::Value Devices(const Napi::CallbackInfo& info);

@@ -3,7 +3,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join, relative, sep } from "node:path";
 import { fileURLToPath } from "node:url";
-import { importLibraries } from "./import-libraries.mjs";
+import { moduleDefinitions } from "./import-libraries.mjs";
 import { headers, librariesFolder, linkedLibraries, nodeLlamaCpp } from "./llama-cpp.mjs";
 import { prebuiltAddon, prebuiltRuntimePath } from "./prebuilt.mjs";
 import { requireTools } from "./toolchain.mjs";
@@ -49,7 +49,6 @@ function build() {
   const include = headers(join(buildFolder, "llama.cpp"), git);
   const cmakeJs = join(dirname(createRequire(import.meta.url).resolve("cmake-js/package.json")), "bin", "cmake-js");
   const output = join(cmakeFolder, "Release");
-  const define = (name, value) => `--CD${name}=${value}`;
   const args = [
     cmakeJs,
     "compile",
@@ -57,7 +56,7 @@ function build() {
     ...(cmake === "cmake" ? [] : ["--cmake-path", cmake]),
     ...(options.has("--sanitize") ? [define("SANITIZE", "ON")] : []),
     define("LLAMA_INCLUDE", include.join(";")),
-    define("LLAMA_LIBRARIES", importable(libraries).join(";")),
+    linking(libraries),
     define("LLAMA_RPATH", options.has("--prebuilt") ? prebuiltRuntimePath(libraries) : runtimePath(output, libraries)),
     define("NODE_ADDON_API", dirname(createRequire(import.meta.url).resolve("node-addon-api/package.json"))),
   ];
@@ -73,10 +72,18 @@ function build() {
   writeFileSync(join(buildFolder, "llama-cpp.json"), `${JSON.stringify(facts)}\n`);
 }
 
-/** What to link against; on Windows that is not what is loaded. */
-function importable(libraries) {
-  if (process.platform !== "win32") return linkedLibraries(libraries);
-  return importLibraries(libraries, join(buildFolder, "import-libraries"));
+/** Options for CMake: the libraries to link against or, on Windows, what it makes them from. */
+function linking(libraries) {
+  const files = linkedLibraries(libraries);
+  if (process.platform !== "win32") return define("LLAMA_LIBRARIES", files.join(";"));
+  return define(
+    "LLAMA_DEFINITIONS",
+    moduleDefinitions(files, join(buildFolder, "definitions")).map(portable).join(";"),
+  );
+}
+
+function define(name, value) {
+  return `--CD${name}=${value}`;
 }
 
 /** Relative to the addon, so that a moved folder still works. */

@@ -1,4 +1,4 @@
-export function importLibraries(folder: string, target: string): string[];
+export function moduleDefinitions(dlls: readonly string[], target: string): string[];
 export function exportsOf(
   bytes: Buffer,
   name: string,

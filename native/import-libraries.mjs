@@ -1,33 +1,23 @@
-import { spawnSync } from "node:child_process";
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 
 /**
- * Windows: node-llama-cpp brings llama.cpp's DLLs without the import libraries that MSVC links against; they are made from
- * the DLLs' export tables. Reading the tables is tested; running `lib.exe` is UNTESTED, for want of a Windows machine.
+ * Windows: node-llama-cpp brings llama.cpp's DLLs without the import libraries that MSVC links against. They are made from
+ * the DLLs' export tables: here a module definition file of each, and in CMakeLists.txt a library of that.
  */
 
-const LINKED = /^(llama|ggml|ggml-base)\.dll$/;
 const MACHINES = { 0x8664: "x64", 0xaa64: "arm64" };
 
-/** @returns {string[]} import libraries, made in `target` */
-export function importLibraries(folder, target) {
+/** @returns {string[]} module definition files (NAME.def) of these DLLs, made in `target` */
+export function moduleDefinitions(dlls, target) {
   mkdirSync(target, { recursive: true });
-  return readdirSync(folder)
-    .filter((name) => LINKED.test(name))
-    .map((name) => {
-      const { machine, names } = exportsOf(readFileSync(join(folder, name)), name);
-      const stem = join(target, basename(name, ".dll"));
-      writeFileSync(`${stem}.def`, `LIBRARY ${name}\nEXPORTS\n${names.map((symbol) => `  ${symbol}\n`).join("")}`);
-      const args = ["/nologo", `/def:${stem}.def`, `/machine:${machine}`, `/out:${stem}.lib`];
-      const { status, stdout, error } = spawnSync("lib.exe", args, { encoding: "utf8" });
-      if (status !== 0) {
-        throw new Error(
-          `lib.exe could not make an import library for ${name} (${error?.message ?? stdout.trim()}); run in a Developer Command Prompt of Visual Studio.`,
-        );
-      }
-      return `${stem}.lib`;
-    });
+  return dlls.map((path) => {
+    const name = basename(path);
+    const { names } = exportsOf(readFileSync(path), name);
+    const definition = join(target, `${basename(name, ".dll")}.def`);
+    writeFileSync(definition, `LIBRARY ${name}\nEXPORTS\n${names.map((symbol) => `  ${symbol}\n`).join("")}`);
+    return definition;
+  });
 }
 
 /**

@@ -43,13 +43,13 @@ export function librariesFolder() {
   return found;
 }
 
-const LIBRARY = { darwin: /\.dylib$/, win32: /\.lib$/ }[process.platform] ?? /\.so$/;
-const LINKED = /^(lib)?(llama|ggml|ggml-base)(\.v[\d.]+)?\.[a-z]+$/;
+/** As node-llama-cpp names them: `libllama.v0.5.0.so`, `libllama.metal.v0.5.0.dylib`, `llama.v0.5.0.dll`, `ggml-base.dll`. */
+const LINKED = /^(lib)?(llama|ggml|ggml-base)(\.[a-z]+)?(\.v[\d.]+)?\.(so|dylib|dll)$/;
 
-/** @returns {string[]} the libraries that the addon links against */
+/** @returns {string[]} the libraries that the addon uses; on Windows the DLLs, which nothing can be linked against */
 export function linkedLibraries(folder) {
   return readdirSync(folder)
-    .filter((name) => LIBRARY.test(name) && LINKED.test(name))
+    .filter((name) => LINKED.test(name))
     .map((name) => join(folder, name));
 }
 

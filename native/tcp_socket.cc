@@ -9,7 +9,6 @@
 #include <utility>
 
 #ifdef _WIN32
-#define NOMINMAX
 #include <winsock2.h>
 #include <ws2tcpip.h>
 #else

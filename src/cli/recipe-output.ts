@@ -2,6 +2,7 @@ import type { ReadSamplesOptions } from "../data/options.js";
 import type { SampleSet } from "../data/sample.js";
 import type { Adapter } from "../engine/adapter.js";
 import type { ScoreSessionOptions } from "../engine/session-types.js";
+import { UsageError } from "../errors.js";
 import { requireTarget } from "../gguf/target-file.js";
 import { makeRecipe, requireObjective, type RecipeSource } from "../recipe/make-recipe.js";
 import type { CalibrationResult } from "../result.js";
@@ -23,6 +24,16 @@ export async function requireRecipeTarget({ target, inputs, force }: RecipeReque
   if (target === undefined) return;
   requireObjective(objective);
   await requireTarget(target, inputs, { force });
+}
+
+/** @throws UsageError RECIPE_PARTS */
+export function requireNoRecipe(target: string | undefined, option: "shard" | "merge"): void {
+  if (target === undefined) return;
+  throw new UsageError(
+    "RECIPE_PARTS",
+    `Expected no \`--recipe\` with \`--${option}\` but received one: the scores in a recipe are of all samples in one run. Calibrate without parts for a recipe.`,
+    { details: { option } },
+  );
 }
 
 export interface Calibrated {

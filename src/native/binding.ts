@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { basename, delimiter, join } from "node:path";
+import { basename, join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { BackendError } from "../errors.js";
 import type { NativeAddon } from "./types.js";
@@ -87,8 +87,6 @@ async function load(): Promise<NativeAddon> {
   const module = (await import(new URL("built-backends.mjs", pathToFileURL(NATIVE)).href)) as BuiltBackendsModule;
   ({ libraryName } = module);
   built = module.builtBackends();
-  // Windows has no run path inside a library: it looks for DLLs along PATH.
-  if (process.platform === "win32") process.env["PATH"] = `${folder}${delimiter}${process.env["PATH"] ?? ""}`;
   try {
     const addon = createRequire(import.meta.url)(path) as NativeAddon;
     addon.loadBackends(folder);

@@ -99,7 +99,7 @@ export function requireObjective(objective: string): void {
   if (objective === "nll") return;
   throw new UsageError(
     "RECIPE_OBJECTIVE",
-    `Expected the objective nll for a recipe but received ${objective}: only losses can be paired with those of another adapter. Leave out \`--recipe\` or \`--objective\`.`,
+    `Expected the objective nll for a recipe but received ${objective}: verify scores the losses of samples alone, so that it could not judge this cut again. Leave out \`--recipe\` or \`--objective\`.`,
     { details: { objective } },
   );
 }

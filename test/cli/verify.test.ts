@@ -89,9 +89,20 @@ describe("a recipe", () => {
     expect(none.code).toBe(1);
     expect(none.stderr).toContain("No recipe is written: no cut is proven.");
     await expect(readFile(inPlace("none.json"))).rejects.toThrow("ENOENT");
-    const kl = await calibrate("--recipe", "kl.json", "--objective", "kl");
-    expect(kl.code).toBe(2);
-    expect(kl.stderr).toContain("Expected the objective nll for a recipe but received kl");
+  });
+
+  it.each([
+    [
+      ["--objective", "rouge-l"],
+      "Expected the objective nll for a recipe but received rouge-l: verify scores the losses",
+    ],
+    [["--shard", "1/2", "--json", "part.json"], "Expected no `--recipe` with `--shard` but received one"],
+  ])("is refused with %j before anything is scored", async (options, sentence) => {
+    const ended = await calibrate("--recipe", "other.json", ...options);
+    expect(ended).toMatchObject({ code: 2, stdout: "" });
+    expect(ended.stderr.replaceAll("\n", " ")).toContain(sentence);
+    const merged = await run(["calibrate", "--merge", "part1.json", "--recipe", "other.json"]);
+    expect(merged).toMatchObject({ code: 2, stderr: expect.stringContaining("with `--merge`") as string });
   });
 });
 

@@ -1,5 +1,11 @@
+import { mkdir, readFile } from "node:fs/promises";
+import { basename, join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { exportsOf } from "../../native/import-libraries.mjs";
+import { exportsOf, moduleDefinitions } from "../../native/import-libraries.mjs";
+import { linkedLibraries } from "../../native/llama-cpp.mjs";
+import { useFolder } from "../support/data-files.js";
+
+const folder = useFolder();
 
 /** A DLL with nothing but an export table, by the PE specification: one section, at 0x1000 in memory and 0x200 in the file. */
 function dll(names: readonly string[], machine = 0x8664): Buffer {
@@ -34,6 +40,15 @@ describe("export tables of DLLs", () => {
     expect(exportsOf(dll(["a"], 0xaa64), "llama.dll").machine).toBe("arm64");
   });
 
+  it("become module definition files, by which a linker makes import libraries", async () => {
+    const library = await folder.write("llama.v0.5.0.dll", dll(["llama_decode", "llama_free"]));
+    const [definition = ""] = moduleDefinitions([library], join(folder.path, "définitions of all"));
+    expect(basename(definition)).toBe("llama.v0.5.0.def");
+    expect(await readFile(definition, "utf8")).toBe(
+      "LIBRARY llama.v0.5.0.dll\nEXPORTS\n  llama_decode\n  llama_free\n",
+    );
+  });
+
   it.each([
     ["an empty file", Buffer.alloc(0), "it has no MZ header"],
     ["a text", Buffer.alloc(100, "x"), "it has no MZ header"],
@@ -41,5 +56,33 @@ describe("export tables of DLLs", () => {
     ["one for another processor", dll(["a"], 0x14c), "it is for another processor"],
   ])("%s is refused", (_, bytes, message) => {
     expect(() => exportsOf(bytes, "llama.dll")).toThrow(`llama.dll is no DLL that can be linked against: ${message}`);
+  });
+});
+
+describe("the libraries that the addon uses", () => {
+  it.each([
+    [
+      "Linux",
+      ["libggml-base.so", "libggml.v0.5.0.so", "libllama.v0.5.0.so"],
+      ["libllama-common.so", "libggml-cpu-x64.so"],
+    ],
+    [
+      "macOS with Metal",
+      ["libggml-base.dylib", "libggml.metal.v0.5.0.dylib", "libllama.metal.v0.5.0.dylib"],
+      ["libllama-common.dylib", "libggml-metal.so", "libggml-blas.so"],
+    ],
+    [
+      "Windows",
+      ["ggml-base.dll", "ggml.v0.5.0.dll", "llama.v0.5.0.dll"],
+      ["llama-common.dll", "ggml-cpu-x64.dll", "llama-addon.lib", "llama-addon.node"],
+    ],
+  ])("are found under the names that node-llama-cpp gives them on %s", async (platform, linked, others) => {
+    await mkdir(join(folder.path, platform));
+    for (const name of [...linked, ...others]) await folder.write(`${platform}/${name}`, "");
+    expect(
+      linkedLibraries(join(folder.path, platform))
+        .map((path) => basename(path))
+        .sort(),
+    ).toEqual(linked);
   });
 });

@@ -30,7 +30,7 @@ import { openModel } from "../open-model.js";
 import { pageOption, requirePageTarget, writePage, type PageRequest } from "../page-output.js";
 import { addSampleOptions, readingOptions, type SampleFlags } from "../sample-options.js";
 import { renderPart, requireShardTargets, runMerge, shardOf, type MergeFlags } from "./calibrate-parts.js";
-import { requireRecipeTarget, writeRecipe, type RecipeRequest } from "../recipe-output.js";
+import { requireNoRecipe, requireRecipeTarget, writeRecipe, type RecipeRequest } from "../recipe-output.js";
 
 interface CalibrateFlags extends MachineFlags, SampleFlags, AnswerFlags {
   readonly output?: string;
@@ -152,7 +152,10 @@ export function configure(command: Command): void {
 }
 
 export async function run(args: readonly string[], flags: CalibrateFlags, context: CommandContext): Promise<number> {
-  if (flags.merge !== undefined) return await runMerge(mergeFlags(args, flags), context);
+  if (flags.merge !== undefined) {
+    requireNoRecipe(flags.recipe, "merge");
+    return await runMerge(mergeFlags(args, flags), context);
+  }
   const [base, source, samplesPath] = args;
   if (base === undefined || source === undefined || samplesPath === undefined) {
     const names = ["base", "adapter", "samples"];
@@ -162,7 +165,10 @@ export async function run(args: readonly string[], flags: CalibrateFlags, contex
     );
   }
   const { output, shard } = flags;
-  if (shard !== undefined) requireShardTargets(flags.json, output);
+  if (shard !== undefined) {
+    requireShardTargets(flags.json, output);
+    requireNoRecipe(flags.recipe, "shard");
+  }
   const files = [base, source, samplesPath];
   const journal = await journalRequest(flags, files);
   const force = flags.force === true || journal.resumes;
