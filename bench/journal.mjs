@@ -1,74 +1,118 @@
 import { spawn } from "node:child_process";
-import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs, isDeepStrictEqual } from "node:util";
-import { TRIO_OPTIONS } from "./support/trio.mjs";
+import { DEMO_OPTIONS } from "./support/trio.mjs";
 
 const MAIN = fileURLToPath(new URL("../dist/cli/main.js", import.meta.url));
+const [ADAPTER, RESULT] = ["small.gguf", "result.json"];
 
 /**
- * A search with a journal, killed (SIGKILL) once at a random moment and then resumed, again and again: how many ended with
- * the very result and file of a run that was left alone, and how many left half a file.
- * Options: those of support/trio.mjs, --kills N (default 100), --limit N samples (default 12), --threads N (default 1),
- * --margin.
+ * A search with a journal, killed (SIGKILL) once at a random moment and then resumed, again and again: how many ended with the
+ * very result and files of a run that was left alone, and how many had half a file after the kill.
+ * Options: --model, --adapter, --samples (default: the demo, a search of seconds), --gpu, --gpu-layers, --kills N (default
+ * 100), --jobs N at the same time (default 2), --limit N samples (default 8), --threads N (default 1), --margin X (default
+ * 0.1).
  */
 export async function run({ json, args }) {
   const { values } = parseArgs({
     args,
     options: {
-      ...TRIO_OPTIONS,
+      ...DEMO_OPTIONS,
       kills: { type: "string", default: "100" },
-      limit: { type: "string", default: "12" },
+      jobs: { type: "string", default: "2" },
+      limit: { type: "string", default: "8" },
       threads: { type: "string", default: "1" },
       margin: { type: "string", default: "0.1" },
     },
   });
   const say = json ? () => undefined : (line) => console.log(line);
-  const folder = await mkdtemp(join(tmpdir(), "lora-boundary-journal-"));
-  const search = (name, ...more) => {
-    const { gpu, "gpu-layers": gpuLayers } = values;
-    const place = ["--gpu", gpu, ...(gpuLayers === undefined ? [] : ["--gpu-layers", gpuLayers])];
-    const machine = ["--limit", values.limit, "--threads", values.threads, "--margin", values.margin, ...place];
-    const inputs = [values.model, values.adapter, values.samples].map((path) => resolve(path));
-    const files = [...inputs, "-o", `${name}.gguf`, "--json", `${name}.json`];
-    return spawn(process.execPath, [MAIN, "calibrate", ...files, ...machine, ...more], {
-      cwd: folder,
-      stdio: "ignore",
-    });
-  };
-  const ended = (child) => new Promise((resolve) => child.once("close", (code, signal) => resolve({ code, signal })));
-  const content = (file) => readFile(join(folder, file)).catch(() => null);
-  /** All of a result that does not tell when and how it was made, and the written file. */
-  const outcome = async (name) => {
-    const { createdAt, command, output, cost, ...rest } = JSON.parse(await content(`${name}.json`));
-    const lasting = { ...rest, passes: cost.passes, written: output && { ...output, path: "" } };
-    return { told: [createdAt, command].length, lasting, file: await content(`${name}.gguf`) };
-  };
+  const root = await mkdtemp(join(tmpdir(), "lora-boundary-journal-"));
   try {
+    const whole = join(root, "whole");
+    await mkdir(whole);
     const start = performance.now();
-    await ended(search("whole"));
+    await ended(search(values, whole));
     const duration = performance.now() - start;
-    const expected = await outcome("whole");
-    let [identical, halves, killed] = [0, 0, 0];
-    while (killed < Number(values.kills)) {
-      const child = search("killed");
-      const end = ended(child);
-      await new Promise((resolve) => setTimeout(resolve, Math.random() * duration));
-      child.kill("SIGKILL");
-      if ((await end).signal === "SIGKILL") {
+    const expected = await outcome(whole);
+    if (expected.adapter === null) throw new Error("Expected a proven cut, whose file is compared; give --margin.");
+    say(`a run that is left alone: ${(duration / 1000).toFixed(1)} s`);
+
+    let left = Number(values.kills);
+    let [begun, killed, identical, halves] = [0, 0, 0, 0];
+    const job = async () => {
+      while (left > 0) {
+        left -= 1;
+        begun += 1;
+        const folder = join(root, String(begun));
+        const found = await killAndResume(values, folder, { duration, expected });
+        await rm(folder, { recursive: true, force: true });
+        if (found === null) {
+          // It ended before it was killed, which shows nothing.
+          left += 1;
+          continue;
+        }
         killed += 1;
-        const written = await content("killed.gguf");
-        if (written !== null && !isDeepStrictEqual(written, expected.file)) halves += 1;
-        await ended(search("killed", "--resume"));
-        if (isDeepStrictEqual(await outcome("killed"), expected)) identical += 1;
+        identical += Number(found.identical);
+        halves += Number(found.half);
         say(`kill ${killed}: ${identical} identical, ${halves} half files`);
       }
-      for (const name of await readdir(folder)) if (!name.startsWith("whole")) await rm(join(folder, name));
-    }
-    return { kills: killed, identical, halves, seconds: duration / 1000 };
+    };
+    await Promise.all(Array.from({ length: Number(values.jobs) }, job));
+    return { kills: killed, identical, halves, runSeconds: duration / 1000 };
   } finally {
-    await rm(folder, { recursive: true, force: true });
+    await rm(root, { recursive: true, force: true });
   }
+}
+
+/** @returns null where the search had ended by itself; else what the kill left and whether the resumed run made up for it */
+async function killAndResume(values, folder, { duration, expected }) {
+  await mkdir(folder, { recursive: true });
+  const child = search(values, folder);
+  const end = ended(child);
+  await new Promise((resolve) => setTimeout(resolve, Math.random() * duration));
+  child.kill("SIGKILL");
+  if ((await end).signal !== "SIGKILL") return null;
+  const [adapter, result] = [await content(folder, ADAPTER), await content(folder, RESULT)];
+  const half = (adapter !== null && !adapter.equals(expected.adapter)) || (result !== null && !isWhole(result));
+  await ended(search(values, folder, "--resume"));
+  return { half, identical: isDeepStrictEqual(await outcome(folder), expected) };
+}
+
+function search(values, folder, ...more) {
+  const { gpu, "gpu-layers": gpuLayers, limit, threads, margin } = values;
+  const inputs = [values.model, values.adapter, values.samples].map((path) => resolve(path));
+  const place = ["--gpu", gpu, ...(gpuLayers === undefined ? [] : ["--gpu-layers", gpuLayers])];
+  const options = ["--limit", limit, "--threads", threads, "--margin", margin, ...place, ...more];
+  return spawn(process.execPath, [MAIN, "calibrate", ...inputs, "-o", ADAPTER, "--json", RESULT, ...options], {
+    cwd: folder,
+    stdio: "ignore",
+  });
+}
+
+function ended(child) {
+  return new Promise((resolve) => child.once("close", (code, signal) => resolve({ code, signal })));
+}
+
+function content(folder, file) {
+  return readFile(join(folder, file)).catch(() => null);
+}
+
+function isWhole(bytes) {
+  try {
+    return JSON.parse(bytes) !== null;
+  } catch {
+    return false;
+  }
+}
+
+/** All of a result that does not tell when and how it was made, the written adapter, and the names of all files. */
+async function outcome(folder) {
+  const result = await content(folder, RESULT);
+  if (result === null) return { adapter: null };
+  const { createdAt, command, cost, ...rest } = JSON.parse(result);
+  const lasting = { ...rest, passes: cost.passes, told: [typeof createdAt, command.length > 0] };
+  return { lasting, adapter: await content(folder, ADAPTER), files: (await readdir(folder)).sort() };
 }

@@ -4,8 +4,6 @@ import { engineFacts, loadModel } from "../../dist/index.js";
 
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 const shared = here("../../../shared/models/smollm2-135m/");
-const real = existsSync(shared);
-const file = (realName, demoName) => (real ? `${shared}${realName}` : here(`../../models/${demoName}`));
 
 /** --gpu NAME and --gpu-layers N for `parseArgs`, as the commands take them; default: the CPU. */
 export const DEVICE_OPTIONS = {
@@ -13,13 +11,23 @@ export const DEVICE_OPTIONS = {
   "gpu-layers": { type: "string" },
 };
 
-/** --model, --adapter, --samples (SmolLM2-135M in ../shared where it is there, else the demo), and where to compute. */
-export const TRIO_OPTIONS = {
-  model: { type: "string", default: file("SmolLM2-135M-Instruct.Q4_1.gguf", "demo-base.gguf") },
-  adapter: { type: "string", default: file("e2e.lora.gguf", "demo-adapter.gguf") },
-  samples: { type: "string", default: file("e2e.samples.jsonl", "demo-samples.jsonl") },
+const trioOptions = (folder, model, adapter, samples) => ({
+  model: { type: "string", default: `${folder}${model}` },
+  adapter: { type: "string", default: `${folder}${adapter}` },
+  samples: { type: "string", default: `${folder}${samples}` },
   ...DEVICE_OPTIONS,
-};
+});
+
+/** --model, --adapter, --samples for `parseArgs`, by default the small demo, and where to compute. */
+export const DEMO_OPTIONS = trioOptions(
+  here("../../models/"),
+  ...["demo-base.gguf", "demo-adapter.gguf", "demo-samples.jsonl"],
+);
+
+/** The same with SmolLM2-135M in ../shared, where it is there. */
+export const TRIO_OPTIONS = existsSync(shared)
+  ? trioOptions(shared, "SmolLM2-135M-Instruct.Q4_1.gguf", "e2e.lora.gguf", "e2e.samples.jsonl")
+  : DEMO_OPTIONS;
 
 /** What `loadModel` is told of parsed `DEVICE_OPTIONS`. */
 export function deviceOf({ gpu, "gpu-layers": gpuLayers }) {

@@ -27,6 +27,8 @@ export interface EliminationOptions {
   readonly firstLook: number;
   /** Samples of a whole round, at least. */
   readonly wholeRound: number;
+  /** Samples of a round that its strength is fitted on, at least: fewer, since the loss is flat around its minimum. */
+  readonly fitted: number;
   /** Units to drop in one round. */
   readonly step: number;
   /** Mean score of each candidate over the samples of these batches. */
@@ -41,6 +43,8 @@ export interface Measured {
 
 /** Of the units of a round, this share is looked at twice. */
 const KEPT_FOR_SECOND_LOOK = 0.4;
+/** After each batch of the second look, this share of the rest stays: the order of the cheapest is what a round is about. */
+const KEPT_IN_SECOND_LOOK = 0.67;
 /** Of the units left, this share is tried at all from the second round on, cheapest in their last measurement first. */
 const TRIED_AGAIN = 0.6;
 
@@ -72,9 +76,15 @@ export async function eliminate(options: EliminationOptions): Promise<readonly E
       for (const [index, unit] of tried.entries()) totals.set(unit, pooled(totals.get(unit), measured[index]));
     };
     const { first, second } = turns.next(options.firstLook, options.wholeRound);
+    const narrow = (share: number, fewest: number) => {
+      tried = byMean(tried, totals).slice(0, Math.max(Math.ceil(fewest), Math.ceil(tried.length * share)));
+    };
     await look(first);
-    tried = byMean(tried, totals).slice(0, Math.max(2 * wanted + 1, Math.ceil(tried.length * KEPT_FOR_SECOND_LOOK)));
-    if (second.length > 0) await look(second);
+    narrow(KEPT_FOR_SECOND_LOOK, 2 * wanted + 1);
+    for (const [index, batch] of second.entries()) {
+      if (index > 0) narrow(KEPT_IN_SECOND_LOOK, 1.5 * wanted + 1);
+      await look([batch]);
+    }
     const best = totals.get(byMean(tried, totals)[0] ?? tried[0] ?? left[0] ?? { layer: 0, part: null })?.mean ?? 0;
     for (const [unit, { mean }] of totals) costs.set(unit, mean - best);
     const removed = withoutNeighbours(byMean(tried, totals), units, wanted);
@@ -83,7 +93,7 @@ export async function eliminate(options: EliminationOptions): Promise<readonly E
     const boosts = boostsToTry(state.boost);
     const fitted = await means(
       boosts.map((boost) => subsetCandidate(layers, { ...state, boost })),
-      [...first, ...second],
+      lastBatches([...first, ...second], options.samplesOf, options.fitted),
     );
     const at = (index: number) => fitted[index]?.mean ?? 0;
     state = { ...state, boost: fittedBoost(boosts, [at(0), at(1), at(2)]) };
@@ -139,6 +149,17 @@ function pooled(known: Measured | undefined, added: Measured | undefined): Measu
   if (known === undefined || added === undefined) return added ?? known ?? { mean: Infinity, samples: 0 };
   const samples = known.samples + added.samples;
   return { mean: (known.mean * known.samples + added.mean * added.samples) / samples, samples };
+}
+
+/** The last batches that hold `wanted` samples together: of a round, those that had the least say in what went. */
+function lastBatches(
+  batches: readonly number[],
+  samplesOf: (batch: number) => number,
+  wanted: number,
+): readonly number[] {
+  let taken = 0;
+  const from = batches.findLastIndex((batch) => (taken += samplesOf(batch)) >= wanted);
+  return batches.slice(Math.max(0, from));
 }
 
 /** Takes batches in turn, each round where the last one stopped. */

@@ -13,13 +13,14 @@ import type { SearchScorer, Unit } from "./scorer.js";
 
 /** Rounds from everything down to nothing. Fewer save little and rank worse, since costs change as units go. */
 const ROUNDS = 10;
-/** Samples on which a round orders its cheapest units and fits the strength. */
+/** Samples on which a round orders its cheapest units, and those of them on which it fits the strength. */
 const WHOLE_ROUND = 32;
+const FITTED_ON = 20;
 /** Knock-outs x samples of a round's first look: few units leave room for more samples. */
 const FIRST_LOOK_WORK = 360;
 /** Random subsets per size, and the samples that they and the unboosted subset are shown on: estimates, not claims. */
 const RANDOM_SUBSETS = 2;
-const SHOWN_ON = 28;
+const SHOWN_ON = 20;
 
 export interface SubsetOptions {
   readonly seed: number;
@@ -151,6 +152,7 @@ function plannedRounds(scorer: SearchScorer, batches: readonly number[]) {
     samplesOf: (batch: number) => scorer.batches[batch]?.length ?? 0,
     firstLook: Math.max(6, Math.round(FIRST_LOOK_WORK / units.length)),
     wholeRound: WHOLE_ROUND,
+    fitted: FITTED_ON,
     step: Math.max(1, Math.round(units.length / ROUNDS)),
   };
 }

@@ -2,12 +2,14 @@ import { describe, expect, test } from "vitest";
 import type { Candidate } from "../../src/lora/candidate.js";
 import { boostsToTry, fittedBoost, LARGEST_BOOST } from "../../src/search/boost.js";
 import { candidateName } from "../../src/search/candidate-name.js";
-import { stateAt } from "../../src/search/elimination.js";
-import { knockoutCandidates, prefixCandidates, windowsAround } from "../../src/search/families.js";
+import { planRuns } from "../../src/engine/scale-trie.js";
+import { eliminate, stateAt } from "../../src/search/elimination.js";
+import { boundaryCandidates, knockoutCandidates, prefixCandidates, windowsAround } from "../../src/search/families.js";
 import { foldsOfSamples, HELD_OUT } from "../../src/search/folds.js";
 import { scalesWithout } from "../../src/search/layer-scales.js";
 import { search } from "../../src/search/search.js";
-import type { SearchScorer } from "../../src/search/scorer.js";
+import type { SearchScorer, Unit } from "../../src/search/scorer.js";
+import { alternatingFolds, subsetPasses } from "../../src/search/subset.js";
 import { subsetSection } from "../../src/search/subset-section.js";
 import { seededRandom } from "../../src/search/resample.js";
 import { normalNoise } from "../support/search-curves.js";
@@ -80,6 +82,70 @@ describe("states between rounds", () => {
     expect(stateAt(rounds, 2)).toEqual({ out: [layer(4), layer(1)], boost: 1.21 });
     expect(stateAt(rounds, 3).out).toEqual([layer(4), layer(1), layer(7)]);
     expect(stateAt(rounds, 0)).toEqual({ out: [], boost: 1 });
+  });
+});
+
+describe("elimination", () => {
+  test("a round narrows after every batch, fits on its last ones, and the next goes on from there", async () => {
+    const asked: [number, readonly number[]][] = [];
+    const rounds = await eliminate({
+      ...{ units: Array.from({ length: 12 }, (_, at) => layer(at)), layers: 12, batches: [0, 1, 2, 3, 4, 5] },
+      ...{ samplesOf: () => 8, firstLook: 16, wholeRound: 32, fitted: 20, step: 2 },
+      means: (candidates, batches) => {
+        asked.push([candidates.length, batches]);
+        // The higher the layer that is left, the better: the lowest go first, no two neighbours.
+        const means = candidates.map(({ layerScales }) => -layerScales.reduce((sum, it, at) => sum + it * at, 0));
+        return Promise.resolve(means.map((mean) => ({ mean, samples: 8 * batches.length })));
+      },
+    });
+    expect(rounds[0]?.removed).toEqual([layer(0), layer(2)]);
+    expect(asked.slice(0, 4)).toEqual([
+      [12, [0, 1]],
+      [5, [2]],
+      [4, [3]],
+      [3, [1, 2, 3]],
+    ]);
+    expect(asked.slice(4, 8)).toEqual([
+      [6, [4, 5]],
+      [5, [0]],
+      [4, [1]],
+      [3, [5, 0, 1]],
+    ]);
+  });
+
+  test.each([
+    ["layers", 1],
+    ["halves of layers", 2],
+  ] as const)("of 30 layers, 150 samples, %s: at most six exhaustive boundary searches", async (_, parts) => {
+    const layers = 30;
+    const covered = Array.from({ length: layers }, (__, at) => at);
+    const batches = Array.from({ length: 19 }, (__, batch) =>
+      Array.from({ length: 8 }, (___, at) => 8 * batch + at).filter((sample) => sample < 150),
+    );
+    const units = covered.flatMap((at): Unit[] =>
+      parts === 1 ? [layer(at)] : (["attention", "ffn"] as const).map((part) => ({ layer: at, part })),
+    );
+    const cost = (candidates: readonly Candidate[], chosen = batches.map((__, batch) => batch)) => {
+      const vectors = candidates.map(({ layerScales, feedForwardScales = layerScales }) =>
+        Float32Array.from([
+          ...[0],
+          ...layerScales.flatMap((scale, at) => (parts === 1 ? [scale] : [scale, feedForwardScales[at] ?? scale])),
+          ...[0],
+        ]),
+      );
+      const samples = chosen.reduce((sum, batch) => sum + (batches[batch]?.length ?? 0), 0);
+      return (planRuns(vectors, { partsPerLayer: parts }).layersComputed / layers) * (samples / 150);
+    };
+    const scorer: SearchScorer = {
+      ...{ layers, coveredLayers: covered, units, batches, cost },
+      ...{ groups: Array.from({ length: 150 }, String), tokens: new Int32Array(150).fill(20) },
+      score: () => Promise.reject(new Error("nothing is scored")),
+    };
+    const passes = await subsetPasses(scorer, alternatingFolds(batches.length));
+    const references = 2;
+    const ratio = (passes + references) / cost(boundaryCandidates(layers, covered));
+    expect(ratio).toBeLessThan(6);
+    expect(ratio).toBeGreaterThan(2);
   });
 });
 
