@@ -14,6 +14,7 @@ import { renderShownSample } from "../../report/shown-sample.js";
 import { renderCalibration } from "../../report/terminal.js";
 import { printable } from "../../report/text.js";
 import type { CalibrationResult } from "../../result.js";
+import { claimOf } from "../../results/tried-candidate.js";
 import { FAMILIES, type Family } from "../../lora/candidate.js";
 import { CONTROL_SCALES } from "../../search/families.js";
 import type { Strategy } from "../../search/race.js";
@@ -352,6 +353,7 @@ async function writeSelected(
     force: flags.force,
     signal,
     sourceSha256: result.adapter.sha256,
+    claim: claimOf(result, result.selected.candidate.id),
   });
   return { ...result, output };
 }
