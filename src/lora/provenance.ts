@@ -18,6 +18,8 @@ export interface Claim {
   readonly samples: number;
   /** Of the samples file. */
   readonly data_sha256: string;
+  /** On the guard set, where it was examined there; else the key is left out. */
+  readonly guard?: Verdict | undefined;
   /** The adapter was trained on these samples; the key is left out where it is not known to be. */
   readonly in_sample: boolean;
 }
@@ -79,7 +81,7 @@ export function withProvenance(
 
 function claimEntries(claim: Claim | undefined): readonly (readonly [key: string, value: MetadataValue])[] {
   if (claim === undefined) return [];
-  const { verdict, objective, margin, confidence, samples, data_sha256, in_sample } = claim;
+  const { verdict, objective, margin, confidence, samples, data_sha256, guard, in_sample } = claim;
   return [
     ["verdict", MetadataValue.string(verdict)],
     ["judged.objective", MetadataValue.string(objective)],
@@ -87,6 +89,7 @@ function claimEntries(claim: Claim | undefined): readonly (readonly [key: string
     ["judged.confidence", MetadataValue.f64(confidence)],
     ["judged.samples", MetadataValue.u32(samples)],
     ["judged.data_sha256", MetadataValue.string(data_sha256)],
+    ...(guard === undefined ? [] : [["judged.guard", MetadataValue.string(guard)] as const]),
     ...(in_sample ? [["judged.in_sample", MetadataValue.bool(true)] as const] : []),
   ];
 }

@@ -16,6 +16,8 @@ export interface TrimOrigin {
   readonly family: Family;
   readonly selected: boolean;
   readonly verdict: Verdict;
+  /** On the guard set; null where it was not examined there. */
+  readonly guard: Verdict | null;
   readonly retention: Interval | null;
   readonly objective: string;
   readonly margin: number;
@@ -62,12 +64,13 @@ export function renderTrim(view: TrimView, options: RenderOptions): string {
 
 /** `upto:28 of result.json, not the selected one: unproven by nll on 150 samples, margin 2.0 %; keeps 97.6 % (96.9 to 98.4).` */
 function originText({ result, candidate, selected, retention, ...judged }: TrimOrigin): string {
-  const { verdict, objective, margin, samples, inSample } = judged;
+  const { verdict, guard, objective, margin, samples, inSample } = judged;
   const kept = retention === null ? "" : `; it keeps ${intervalText(retention, RETENTION)} of what the adapter brings`;
   const trained = inSample ? " that the adapter was trained on" : "";
+  const guarded = guard === null ? "" : `; on the guard set: ${guard}`;
   return (
     `Candidate: ${candidate} of ${result}, ${selected ? "the selected one" : "not the selected one"}: ${verdict}, by ` +
-    `${objective} on ${plural(samples, "sample")}${trained}, with a margin of ${percent(margin)} %${kept}.`
+    `${objective} on ${plural(samples, "sample")}${trained}, with a margin of ${percent(margin)} %${kept}${guarded}.`
   );
 }
 

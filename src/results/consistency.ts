@@ -45,6 +45,14 @@ export function inconsistency(result: CalibrationResult): ResultProblem | null {
       return { path: "selected.candidate.layerScales", expected, received: "others" };
     }
   }
+  const guard = result.guard ?? null;
+  for (const [index, { id, perSample }] of (guard?.candidates ?? []).entries()) {
+    const path = `guard.candidates[${index}]`;
+    if (!known.has(id)) return stranger(`${path}.id`, id);
+    if (perSample.length !== guard?.samples) {
+      return lengths(`${path}.perSample`, guard?.samples ?? 0, "scores, one per guard sample", perSample.length);
+    }
+  }
   const points = result.subset?.points ?? [];
   const lost = points.findIndex(({ id }) => !known.has(id));
   if (lost >= 0) return stranger(`subset.points[${lost}].id`, points[lost]?.id ?? "");

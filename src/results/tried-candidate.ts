@@ -50,5 +50,6 @@ export function claimOf(result: CalibrationResult, id: string): Claim | undefine
   if (judged === undefined) return undefined;
   const { verdict, samples } = judged;
   const { objective, margin, confidence, data, inSample = false } = result;
-  return { verdict, objective, margin, confidence, samples, data_sha256: data.sha256, in_sample: inSample };
+  const guard = result.guard?.candidates.find((candidate) => candidate.id === id)?.verdict;
+  return { verdict, guard, objective, margin, confidence, samples, data_sha256: data.sha256, in_sample: inSample };
 }

@@ -53,7 +53,7 @@ export function configure(command: Command): void {
       "Write an adapter that keeps LoRA in some layers only. The others run as in the base model. Needs neither the " +
         "base model nor the addon; the file is read again and compared before it gets its name.",
     )
-    .usage("<adapter> (--keep <layers> | --from <result.json>) -o <file> [options]")
+    .usage("<adapter> (--keep <layers> | --from <file>) -o <file>")
     .argument("<adapter>", "GGUF LoRA adapter to read, or a PEFT folder with --base")
     .option(
       "--keep <layers>",
@@ -130,10 +130,11 @@ async function readTried(path: string, id: string | undefined) {
   return { path, result, ...triedCandidate(result, path, id) };
 }
 
-function originOf({ path, result, judged, isSelected }: Awaited<ReturnType<typeof readTried>>): TrimOrigin {
+function originOf({ path, result, judged, claim, isSelected }: Awaited<ReturnType<typeof readTried>>): TrimOrigin {
   const { id, family, verdict, retention, samples } = judged;
   const { objective, margin, confidence, inSample = false } = result;
-  const judging = { verdict, retention, samples, objective, margin, confidence, inSample };
+  const guard = claim?.guard ?? null;
+  const judging = { verdict, guard, retention, samples, objective, margin, confidence, inSample };
   return { result: path, candidate: id, family, selected: isSelected, ...judging };
 }
 
