@@ -53,7 +53,7 @@ export function configure(command: Command): void {
       "Write an adapter that keeps LoRA in some layers only. The others run as in the base model. Needs neither the " +
         "base model nor the addon; the file is read again and compared before it gets its name.",
     )
-    .usage("<adapter> (--keep <layers> | --from <file>) -o <file>")
+    .usage("<adapter> --keep <layers> -o <file> [options]")
     .argument("<adapter>", "GGUF LoRA adapter to read, or a PEFT folder with --base")
     .option(
       "--keep <layers>",
