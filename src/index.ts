@@ -11,6 +11,7 @@ export { layerEffects, type EffectOptions } from "./analysis/layer-effects.js";
 export { lens, type LensOptions } from "./analysis/lens.js";
 export { calibrate, type CalibrateOptions, type CalibrationProgress } from "./calibration/calibrate.js";
 export type { ObjectiveChoice } from "./calibration/objective.js";
+export type { GuardChoices, GuardNotice, GuardPlan } from "./calibration/guard.js";
 export type { JournalOptions } from "./calibration/journal.js";
 export { mergeParts, type MergeOptions } from "./calibration/merge.js";
 export { readPart, type PartFile } from "./calibration/read-part.js";
@@ -96,6 +97,8 @@ export type {
   CandidateLoss,
   CandidateResult,
   Gate,
+  GuardCandidate,
+  GuardSection,
   Interval,
   NoSelection,
   SelectedCandidate,

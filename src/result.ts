@@ -124,6 +124,41 @@ export interface SubsetSection {
   readonly points: readonly SubsetPointResult[];
 }
 
+/** One candidate on the guard set. */
+export interface GuardCandidate {
+  readonly id: string;
+  /** Mean NLL per scored token, nats. */
+  readonly mean: number;
+  /** Share of the full adapter's NLL that it adds to it, with simultaneous bounds; below 0 it is better. Null where unbounded. */
+  readonly added: Interval | null;
+  /** Against the full adapter at the guard's margin; the full adapter itself is `not-worse` by definition. */
+  readonly verdict: Exclude<Verdict, "better">;
+  readonly perSample: readonly number[];
+}
+
+/** A second set of samples on which what is selected must not be worse than the full adapter. */
+export interface GuardSection {
+  readonly path: string | null;
+  readonly sha256: string;
+  readonly samples: number;
+  readonly groups: number;
+  readonly scoredTokens: number;
+  readonly promptTokens: number;
+  readonly notices: readonly string[];
+  /** Per sample, in the order of `perSample`: its line in the file (1-based), or its place in the array. */
+  readonly lines: readonly number[];
+  /** Share of the full adapter's NLL there that a candidate may add to it. */
+  readonly margin: number;
+  /** `examined`: see `candidates`. `nothing`: the samples let nothing be chosen. `not-reached`: the run ended before, so nothing is selected. */
+  readonly state: "examined" | "nothing" | "not-reached";
+  /** Of its own bootstrap; null where nothing was examined. */
+  readonly criticalValue: number | null;
+  /** Base model, full adapter, then all that the samples would let be chosen, the first choice first. Empty where nothing was examined. */
+  readonly candidates: readonly GuardCandidate[];
+  /** Layer-token evaluations / (L x tokens of all guard samples); not part of `cost.passes`. */
+  readonly passes: number;
+}
+
 /** The result object, schema `lora-boundary/calibration@1`. Plain JSON; fields are added, never renamed. */
 export interface CalibrationResult {
   readonly schema: "lora-boundary/calibration@1";
@@ -177,7 +212,7 @@ export interface CalibrationResult {
   readonly partial: {
     readonly ofSamples: number;
     readonly cause: "cancelled" | "failed" | "budget";
-    readonly stage: "boundary" | "refine" | "subset" | "controls";
+    readonly stage: "boundary" | "refine" | "subset" | "controls" | "guard";
   } | null;
   /** `nll`, `kl` (divergence from the full adapter: likeness, not quality), or the name of a metric of answers. */
   readonly objective: string;
@@ -211,6 +246,8 @@ export interface CalibrationResult {
   };
   /** The subset search, where it was run. */
   readonly subset: SubsetSection | null;
+  /** The guard set, where one was given; absent or null: none. */
+  readonly guard?: GuardSection | null;
   /** That a subset search may find more, where the cuts that were tried leave much; one sentence. */
   readonly suggestion: string | null;
   /** The written file; null where none was written. */

@@ -1,6 +1,6 @@
 import type { SampleSet } from "../data/sample.js";
 import type { Adapter } from "../engine/adapter.js";
-import type { ScoreSessionOptions } from "../engine/session-types.js";
+import type { ScoreProgress, ScoreSessionOptions } from "../engine/session-types.js";
 import { BackendError, CancelledError, UsageError } from "../errors.js";
 import type { Family } from "../lora/candidate.js";
 import type { CalibrationResult } from "../result.js";
@@ -10,6 +10,7 @@ import { candidatesBeforehand, search, type SearchOutcome, type SearchProgress }
 import { suggestedPasses, suggestSubset } from "../search/suggest-subset.js";
 import { checkCalibrationOptions } from "./check-options.js";
 import { identify } from "./file-identity.js";
+import { Guard, type GuardChoices, type GuardedOutcome, type GuardNotice } from "./guard.js";
 import type { JournalOptions } from "./journal.js";
 import { judgedBy, type Judged, type ObjectiveChoice } from "./objective.js";
 import { openJournal } from "./open-journal.js";
@@ -21,7 +22,7 @@ import { openScoring, type AnswerChoices } from "./scoring.js";
 
 export interface CalibrationProgress {
   /** `nll`: with a metric of answers, the first look at all candidates. */
-  readonly stage: "hash" | "plan" | "nll" | SearchProgress["stage"];
+  readonly stage: "hash" | "plan" | "nll" | SearchProgress["stage"] | "guard";
   /** In any unit; `done` of `total`. */
   readonly done: number;
   readonly total: number;
@@ -29,7 +30,7 @@ export interface CalibrationProgress {
   readonly secondsLeft: number | null;
 }
 
-export interface CalibrateOptions extends ScoreSessionOptions, AnswerChoices {
+export interface CalibrateOptions extends ScoreSessionOptions, AnswerChoices, GuardChoices {
   /**
    * `nll` (default): how well the candidate predicts the samples. `kl`: how much like the full adapter it predicts, which
    * needs no right answers and says nothing about quality: nothing can be `better`. `choice`: whether the right one of a
@@ -69,6 +70,8 @@ export interface CalibrateOptions extends ScoreSessionOptions, AnswerChoices {
   readonly signal?: AbortSignal;
   /** What a journal had to say, before anything is scored. */
   readonly onNotice?: (notice: string) => void;
+  /** Before the guard set is scored, where something could be selected. */
+  readonly onGuard?: (notice: GuardNotice) => void;
   /** Before anything is scored. */
   readonly onPlan?: (plan: CalibrationPlan) => void;
   readonly onProgress?: (progress: CalibrationProgress) => void;
@@ -79,7 +82,7 @@ export interface CalibrateOptions extends ScoreSessionOptions, AnswerChoices {
  * the choice and the honest size of its gain. A failed gate and an unproven cut are results, not errors.
  *
  * @throws InputError TOO_FEW_SAMPLES with fewer than 2 independent samples; UsageError for an option out of range
- * @throws as `Journal.open`
+ * @throws as `Journal.open` and `Guard.open`
  * @throws MemoryError before anything is allocated
  * @throws CancelledError, BackendError; of both `details.partial` is the result on the samples that were complete, or null
  *   where that is too few
@@ -96,7 +99,9 @@ export async function calibrate(
   const packing = packingOf(samples, options);
   await using session = adapter.openSession(packing.scored, { ...options, ...packing });
   await using scoring = openScoring(adapter, samples, session, packing, options);
-  const prepared = { session, packing, scoring };
+  await using guard = Guard.open(adapter, samples, options);
+  for (const notice of guard?.notices ?? []) options.onNotice?.(notice);
+  const prepared = { session, packing, scoring, guard };
   const progress = new ProgressClock(onProgress);
 
   const model = await identify(adapter.model.file.shards, {
@@ -114,6 +119,7 @@ export async function calibrate(
     machine: await machineInputs(adapter, session, record),
     samples: sampleInputs({ ...samples, samples: packing.scored }, session, { ...options, objective: objective.name }),
   }));
+  if (journal !== null) await guard?.useJournal(journal);
   progress.report("plan", 0, 1);
   const plan = await planSession(prepared, adapter, samples, options);
   options.onPlan?.(plan);
@@ -129,7 +135,7 @@ export async function calibrate(
     },
     isSpent,
   });
-  const tell = async (outcome: SearchOutcome, cause: PartialCause) => {
+  const tell = async (outcome: GuardedOutcome, cause: PartialCause) => {
     const result = resultOf(outcome, {
       ...{ record, cause, session: session.facts, command: options.command ?? [] },
       suggestion: await suggestSubset(outcome, scorer, {
@@ -144,8 +150,9 @@ export async function calibrate(
     });
     return await scoring.tell(result, outcome.judgement, outcome.samples);
   };
+  let searched: SearchOutcome | null = null;
   try {
-    const outcome = await search(scorer, {
+    searched = await search(scorer, {
       ...judging,
       ...(families && { families }),
       ...(strategy && { strategy }),
@@ -157,14 +164,21 @@ export async function calibrate(
         progress.report(stage, done, total, session.secondsPerPass);
       },
     });
+    const examining = {
+      ...{ judging, signal, onGuard: options.onGuard },
+      onProgress: ({ done, total }: ScoreProgress) => {
+        progress.report("guard", done, total);
+      },
+    };
+    const outcome = guard === null ? searched : await guard.examine(searched, examining);
     // A run that its budget has stopped can go on.
     if (outcome.stoppedIn === null) await journal?.finish();
     return await tell(outcome, "budget");
   } catch (error) {
     if (!(error instanceof CancelledError || error instanceof BackendError)) throw error;
-    const known = (error.details["partial"] ?? null) as SearchOutcome | null;
+    const known = (error.details["partial"] ?? searched) as SearchOutcome | null;
     const cause = error instanceof CancelledError ? "cancelled" : "failed";
-    const partial = known && (await tell(known, cause));
+    const partial = known && (await tell(guard === null ? known : guard.notReached(known, judging), cause));
     const told = { cause: error, details: { ...error.details, partial } };
     if (error instanceof CancelledError) throw new CancelledError(error.message, told);
     throw new BackendError(error.code, error.message, told);

@@ -23,17 +23,19 @@ export interface CheckedOptions {
   readonly margin?: number | undefined;
   readonly confidence?: number | undefined;
   readonly seed?: number | undefined;
+  readonly guard?: object | undefined;
+  readonly guardMargin?: number | undefined;
   readonly hash?: "auto" | "full" | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
 /**
  * @throws UsageError MARGIN_RANGE, CONFIDENCE_RANGE, SEED_RANGE, FAMILIES_RANGE, OBJECTIVE_RANGE, STRATEGY_RANGE,
- *   BUDGET_RANGE, HOLDOUT_RANGE, SUBSETSIZES_RANGE, GOAL_RANGE, HASH_RANGE, SIGNAL_TYPE
+ *   BUDGET_RANGE, HOLDOUT_RANGE, SUBSETSIZES_RANGE, GOAL_RANGE, GUARDMARGIN_RANGE, HASH_RANGE, SIGNAL_TYPE
  */
 export function checkCalibrationOptions(options: CheckedOptions): void {
   const { families, objective, inSample = false, strategy, budget, holdout, subsetSizes } = options;
-  const { goal, margin, confidence, seed, hash, signal } = options;
+  const { goal, margin, confidence, seed, guard, guardMargin, hash, signal } = options;
   completeJudgeOptions({
     coveredLayers: [],
     ...(margin !== undefined && { margin }),
@@ -68,6 +70,12 @@ export function checkCalibrationOptions(options: CheckedOptions): void {
   }
   const badSize = subsetSizes?.find((size) => !(Number.isInteger(size) && size > 0));
   if (badSize !== undefined) refuse("subsetSizes", "whole numbers above 0", String(badSize));
+  if (guardMargin !== undefined && !(guardMargin > 0 && guardMargin < 1)) {
+    refuse("guardMargin", "a number between 0 and 1", String(guardMargin));
+  }
+  if (guardMargin !== undefined && guard === undefined) {
+    refuse("guardMargin", "a `guard` set beside it", `${guardMargin} alone`);
+  }
   if (goal !== undefined && !GOALS.includes(goal)) refuse("goal", `one of ${GOALS.join(", ")}`, goal);
   if (hash !== undefined && !HASHES.includes(hash)) refuse("hash", `one of ${HASHES.join(", ")}`, hash);
   if (signal !== undefined && !(signal instanceof AbortSignal)) {

@@ -11,6 +11,7 @@ import { RACE_FROM_LAYERS, type Strategy } from "../search/race.js";
 import { candidatesBeforehand } from "../search/search.js";
 import { subsetPasses } from "../search/subset.js";
 import { checkCalibrationOptions } from "./check-options.js";
+import { Guard, type GuardChoices, type GuardPlan } from "./guard.js";
 import { judgedBy, type ObjectiveChoice } from "./objective.js";
 import { foldsOfBatches, packingOf, type Packing } from "./packing.js";
 import { openScoring, type AnswerChoices, type Scoring } from "./scoring.js";
@@ -42,9 +43,11 @@ export interface CalibrationPlan {
   readonly smallestShare: number | null;
   /** Share of the gain that may be lost. */
   readonly margin: number;
+  /** Of the guard set; null without one. Its memory is in `memory`, its passes and time are apart. */
+  readonly guard: GuardPlan | null;
 }
 
-export interface PlanOptions extends ScoreSessionOptions {
+export interface PlanOptions extends ScoreSessionOptions, GuardChoices {
   /** As for `calibrate`. */
   readonly objective?: ObjectiveChoice | undefined;
   readonly answers?: AnswerChoices["answers"];
@@ -68,7 +71,8 @@ export async function plan(adapter: Adapter, samples: SampleSet, options: PlanOp
   const packing = packingOf(samples, options);
   await using session = adapter.openSession(packing.scored, { ...options, ...packing });
   await using scoring = openScoring(adapter, samples, session, packing, options);
-  return await planSession({ session, packing, scoring }, adapter, samples, options);
+  await using guard = Guard.open(adapter, samples, options);
+  return await planSession({ session, packing, scoring, guard }, adapter, samples, options);
 }
 
 /** What a calibration works with. */
@@ -76,11 +80,12 @@ export interface Prepared {
   readonly session: ScoreSession;
   readonly packing: Packing;
   readonly scoring: Scoring;
+  readonly guard: Guard | null;
 }
 
 /** The part of {@link plan} for a session that goes on to score. */
 export async function planSession(
-  { session, packing, scoring }: Prepared,
+  { session, packing, scoring, guard }: Prepared,
   adapter: Adapter,
   samples: SampleSet,
   {
@@ -104,7 +109,9 @@ export async function planSession(
   const judged = judgedBy(objective);
   const tokenScore = judged.by === "tokens" ? judged.score : "nll";
   const cost = session.cost(candidates, { objective: tokenScore });
-  const memory = await session.estimateMemory(candidates, signal, tokenScore);
+  const ofSamples = await session.estimateMemory(candidates, signal, tokenScore);
+  // Both sessions are open until the result is told.
+  const memory = guard === null ? ofSamples : sumOf(ofSamples, await guard.estimateMemory(candidates, signal));
   requireMemory(memory, session.batchTokens);
   const firstLook = scoring.firstLookPasses(candidates);
   const searched = scorer.cost(candidates) + subset;
@@ -115,6 +122,7 @@ export async function planSession(
   const seconds = async () =>
     (searchLeft > 0 ? searchLeft * (await scoring.secondsPerPass(signal)) : 0) +
     (tokensLeft > 0 ? tokensLeft * (await session.probe(signal)) : 0);
+  const secondsPerToken = async () => (await session.probe(signal)) / session.tokens;
   return {
     samples: samples.samples.length,
     independentSamples: samples.groups,
@@ -131,5 +139,15 @@ export async function planSession(
     rpcStateBytes: cost.rpcStateBytes,
     smallestShare: smallestDifference({ units: samples.groups, confidence }),
     margin,
+    guard: guard && guard.plan(candidates, measure ? await secondsPerToken() : null),
+  };
+}
+
+function sumOf(a: MemoryEstimate, b: MemoryEstimate): MemoryEstimate {
+  return {
+    states: a.states + b.states,
+    logits: a.logits + b.logits,
+    compute: a.compute + b.compute,
+    cache: a.cache + b.cache,
   };
 }

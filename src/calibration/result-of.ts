@@ -1,8 +1,8 @@
 import { packageVersion } from "../package-version.js";
 import type { CalibrationResult } from "../result.js";
-import type { SearchOutcome } from "../search/search.js";
 import { subsetSection } from "../search/subset-section.js";
 import type { SessionFacts } from "../engine/session-types.js";
+import type { GuardedOutcome } from "./guard.js";
 import type { RunRecord } from "./run-record.js";
 
 export interface ResultFacts {
@@ -19,7 +19,7 @@ export interface ResultFacts {
 
 /** The result object. */
 export function resultOf(
-  outcome: SearchOutcome,
+  outcome: GuardedOutcome,
   { record, session, command, cause, suggestion, seconds }: ResultFacts,
 ): CalibrationResult {
   const { judgement, samples: judged, stoppedIn, ...answer } = outcome;
@@ -62,6 +62,7 @@ export function resultOf(
     pareto: answer.pareto,
     controls: { ...answer.controls, noiseFloor },
     subset: subsetSection(outcome),
+    guard: outcome.guard ?? null,
     suggestion,
     output: null,
     engine: { ...record.engine, replay: replay ?? "exact", loss: loss ?? "host" },

@@ -85,7 +85,7 @@ export interface ScoreShardOptions extends CalibrateOptions {
  * out in turn, because what a sample scores depends in its last digits on what it is computed with. Only all samples
  * together can tell whether the controls are needed, so every part has them.
  *
- * @throws UsageError SHARD_RANGE, SHARD_STRATEGY, SHARD_FAMILIES, SHARD_BUDGET, SHARD_OBJECTIVE; as `calibrate`
+ * @throws UsageError SHARD_RANGE, SHARD_STRATEGY, SHARD_FAMILIES, SHARD_BUDGET, SHARD_GUARD, SHARD_OBJECTIVE; as `calibrate`
  */
 export async function scoreShard(
   adapter: Adapter,
@@ -178,7 +178,7 @@ function scoresOf(
 }
 
 /** What a sample is scored with must not depend on how others scored. */
-function requireDivisible(layers: number, { strategy, families = [], budget }: CalibrateOptions): void {
+function requireDivisible(layers: number, { strategy, families = [], budget, guard }: CalibrateOptions): void {
   if ((strategy ?? (layers >= RACE_FROM_LAYERS ? "race" : "exhaustive")) !== "exhaustive") {
     const received = strategy === undefined ? `nothing, which is race from ${RACE_FROM_LAYERS} layers on` : strategy;
     throw new UsageError(
@@ -193,6 +193,13 @@ function requireDivisible(layers: number, { strategy, families = [], budget }: C
       "SHARD_FAMILIES",
       `Expected ${FAMILIES_BEFOREHAND.join(", ")} for \`families\` with \`shard\` but received ${following}: its candidates follow from the scores of others, so it cannot be scored in parts. Leave it out, or run it whole with --journal.`,
       { details: { option: "families", family: following } },
+    );
+  }
+  if (guard !== undefined) {
+    throw new UsageError(
+      "SHARD_GUARD",
+      "Expected no `guard` with `shard` but received one: who is examined on it follows from all parts together. Leave it out, or run it whole with --journal.",
+      { details: { option: "guard" } },
     );
   }
   if (budget === undefined) return;

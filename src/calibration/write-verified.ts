@@ -4,6 +4,7 @@ import type { ScoreSessionOptions } from "../engine/session-types.js";
 import { VerificationError } from "../errors.js";
 import { sha256OfFile } from "../gguf/hash-file.js";
 import type { NamedScales } from "../lora/candidate.js";
+import type { Claim } from "../lora/provenance.js";
 import { writeAdapter } from "../lora/trim.js";
 import type { CalibrationResult } from "../result.js";
 
@@ -13,6 +14,8 @@ export interface WriteVerifiedOptions extends ScoreSessionOptions {
   readonly signal?: AbortSignal | undefined;
   /** SHA-256 of the source, where known, for the file's provenance. */
   readonly sourceSha256?: string | undefined;
+  /** What is proven of the candidate, for the same. */
+  readonly claim?: Claim | undefined;
 }
 
 /**
@@ -41,14 +44,14 @@ export async function writeVerified(
   samples: SampleSet,
   candidate: NamedScales,
   target: string,
-  { force = false, signal, sourceSha256, ...session }: WriteVerifiedOptions = {},
+  { force = false, signal, sourceSha256, claim, ...session }: WriteVerifiedOptions = {},
 ): Promise<NonNullable<CalibrationResult["output"]>> {
   let maxLogitDifference = Infinity;
   await using scoring = adapter.openSession(samples.samples, session);
   const written = await writeAdapter(adapter.path, candidate, target, {
     force,
     ...(signal && { signal }),
-    ...(sourceSha256 !== undefined && sourceSha256 !== "" && { provenance: { sourceSha256 } }),
+    provenance: { sourceSha256: sourceSha256 === "" ? undefined : sourceSha256, claim },
     verify: async (path, { rounding, padded }) => {
       maxLogitDifference = await scoring.compareWithFile(candidate, path, signal);
       if (maxLogitDifference <= LOGIT_TOLERANCE) return;

@@ -67,6 +67,10 @@ export class MetadataValue {
     return new MetadataValue("f64", bytes);
   }
 
+  static bool(value: boolean): MetadataValue {
+    return new MetadataValue("bool", Buffer.of(value ? 1 : 0));
+  }
+
   static string(value: string): MetadataValue {
     return new MetadataValue("string", encodeString(value));
   }

@@ -1,7 +1,28 @@
 import { MetadataValue } from "../gguf/metadata.js";
+import type { Verdict } from "../result.js";
 
 const PREFIX = "lora_boundary.";
 const SOURCE_PREFIX = `${PREFIX}source.`;
+
+/**
+ * What a calibration says of the candidate that a file was written from; the keys are the file's, without
+ * `lora_boundary.judged.`. A verdict alone says nothing: it holds for a margin, on samples.
+ */
+export interface Claim {
+  /** Against the full adapter. Goes by `lora_boundary.verdict`. */
+  readonly verdict: Verdict;
+  readonly objective: string;
+  readonly margin: number;
+  readonly confidence: number;
+  /** How many it was scored on. */
+  readonly samples: number;
+  /** Of the samples file. */
+  readonly data_sha256: string;
+  /** On the guard set, where it was examined there; else the key is left out. */
+  readonly guard?: Verdict | undefined;
+  /** The adapter was trained on these samples; the key is left out where it is not known to be. */
+  readonly in_sample: boolean;
+}
 
 /** How a written adapter came to be; the keys are the file's, without `lora_boundary.`. */
 export interface Provenance {
@@ -23,6 +44,8 @@ export interface Provenance {
   readonly baked_pairs: number;
   /** Ranks were padded to a multiple of it; the key is left out at 1. */
   readonly padded_rank: number;
+  /** Absent where nothing has judged it. */
+  readonly claim?: Claim | undefined;
 }
 
 /**
@@ -52,7 +75,23 @@ export function withProvenance(
   result.set(`${PREFIX}alpha_scale`, MetadataValue.f64(provenance.alpha_scale));
   if (provenance.baked_pairs > 0) result.set(`${PREFIX}baked_pairs`, MetadataValue.u32(provenance.baked_pairs));
   if (provenance.padded_rank > 1) result.set(`${PREFIX}padded_rank`, MetadataValue.u32(provenance.padded_rank));
+  for (const [key, value] of claimEntries(provenance.claim)) result.set(PREFIX + key, value);
   return result;
+}
+
+function claimEntries(claim: Claim | undefined): readonly (readonly [key: string, value: MetadataValue])[] {
+  if (claim === undefined) return [];
+  const { verdict, objective, margin, confidence, samples, data_sha256, guard, in_sample } = claim;
+  return [
+    ["verdict", MetadataValue.string(verdict)],
+    ["judged.objective", MetadataValue.string(objective)],
+    ["judged.margin", MetadataValue.f64(margin)],
+    ["judged.confidence", MetadataValue.f64(confidence)],
+    ["judged.samples", MetadataValue.u32(samples)],
+    ["judged.data_sha256", MetadataValue.string(data_sha256)],
+    ...(guard === undefined ? [] : [["judged.guard", MetadataValue.string(guard)] as const]),
+    ...(in_sample ? [["judged.in_sample", MetadataValue.bool(true)] as const] : []),
+  ];
 }
 
 /** The provenance keys of a file with their values, in file order; empty where this tool has not written it. */

@@ -14,7 +14,7 @@ import type { Candidate } from "./candidate.js";
 import type { LayerScales } from "./layer-grammar.js";
 import { formatLayers } from "./layer-ranges.js";
 import { planTrim, type LayerSelection, type TrimPlan } from "./plan-trim.js";
-import { withProvenance } from "./provenance.js";
+import { withProvenance, type Claim } from "./provenance.js";
 import { changeTensor, multipliedType, roundingOf } from "./tensor-change.js";
 
 /** Far above every rank in use; a mistyped number must not fill the disk. */
@@ -44,7 +44,9 @@ export interface WriteAdapterOptions {
   readonly padRank?: number;
   readonly provenance?: {
     /** SHA-256 of the source, where known; without it the file names its source by fingerprint only. */
-    readonly sourceSha256?: string;
+    readonly sourceSha256?: string | undefined;
+    /** What is proven of what is written, where something has judged it. */
+    readonly claim?: Claim | undefined;
   };
 }
 
@@ -109,6 +111,7 @@ export async function writeAdapter(
     alpha_scale: plan.alphaScale,
     baked_pairs: plan.baked.length,
     padded_rank: padRank,
+    claim: options.provenance?.claim,
   });
   // Setting an existing key leaves it at its place.
   metadata.set(ALPHA_KEY, MetadataValue.f32(plan.alpha));

@@ -15,14 +15,19 @@ export interface Measure {
   readonly margin: number | null;
 }
 
+/** How shares of the adapter's gain are written. */
+export const RETENTION: Pick<Measure, "number" | "unit"> = {
+  number: (share) => bounded(share, percent),
+  unit: " %",
+};
+
 export function measureOf({ candidates, margin }: Pick<CalibrationResult, "candidates" | "margin">): Measure {
   if (candidates.some(({ retention }) => retention !== null)) {
     return {
       of: ({ retention }) => retention,
       axis: "kept %",
       tick: (share) => String(Math.round(share * 1000) / 10),
-      number: (share) => bounded(share, percent),
-      unit: " %",
+      ...RETENTION,
       full: 1,
       margin: 1 - margin,
     };

@@ -3,7 +3,9 @@ import { byteSize, count, duration, percent, plural } from "./numbers.js";
 import { styleOf, wrapped, type RenderOptions } from "./text.js";
 
 /** What is known before anything runs. */
-export interface PlanView extends Omit<CalibrationPlan, "memory" | "rpcStateBytes"> {
+export interface PlanView extends Omit<CalibrationPlan, "memory" | "rpcStateBytes" | "guard"> {
+  /** See `CalibrationPlan`; default none. */
+  readonly guard?: CalibrationPlan["guard"];
   /** See `CalibrationPlan`; default 0. */
   readonly rpcStateBytes?: number;
   /** Bytes beyond the model, by what they are for: kept states, logits, context. In the order to show. */
@@ -32,12 +34,23 @@ export function renderPlan(plan: PlanView, options: RenderOptions): string {
     `Samples: ${count(plan.samples)}${groups}, ${plural(plan.scoredTokens, "scored token")}, ${plural(plan.promptTokens, "prompt token")}.`,
     `Work: ${plural(plan.candidates, "candidate")} in ${most}${plan.passes.toFixed(1)} passes${saved}.${subset}${early}${controls}`,
     `Time: ${plan.seconds === null ? "not known before the first batch" : `${plan.mayEndEarly ? "at most about" : "about"} ${duration(plan.seconds)}`}.`,
+    ...guardLine(plan),
     `Memory beyond the model: ${byteSize(total)}${parts === "" ? "" : ` (${parts})`}.`,
     ...networkLine(plan),
     powerLine(plan),
   ]
     .flatMap((line) => wrapped(line, width))
     .join("\n");
+}
+
+function guardLine({ guard = null }: PlanView): string[] {
+  if (guard === null) return [];
+  const { samples, independentSamples, passes, seconds } = guard;
+  const groups = independentSamples < samples ? ` in ${plural(independentSamples, "independent group")}` : "";
+  const time = seconds === null ? "" : `, about ${duration(seconds)}`;
+  return [
+    `Guard: ${plural(samples, "sample")}${groups}, scored at the end for what could be selected: at most ${passes.toFixed(1)} passes over them${time}.`,
+  ];
 }
 
 function networkLine({ rpcStateBytes = 0 }: PlanView): string[] {

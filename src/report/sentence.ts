@@ -108,4 +108,5 @@ const STAGE_NAMES = {
   refine: "closer look",
   subset: "subset search",
   controls: "control",
+  guard: "guard",
 } as const;

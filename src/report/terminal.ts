@@ -1,6 +1,7 @@
 import type { CalibrationResult } from "../result.js";
 import { commandLines } from "./commands.js";
 import { curveTable } from "./curve-table.js";
+import { guardLines } from "./guard.js";
 import { byteSize, count, duration, percent, plural } from "./numbers.js";
 import { objectiveSentence, scoreTitle, unitOf } from "./objective.js";
 import { retentionChart } from "./retention-chart.js";
@@ -30,6 +31,7 @@ export function renderCalibration(result: CalibrationResult, options: RenderOpti
     prose(verdictSentence(result)).map((line) => tinted(line, verdictTint(result), style)),
     gateLines(result, prose),
     prose(controlSentence(result) ?? ""),
+    guardLines(result, style, prose),
     prose(result.suggestion ?? ""),
     samplesLines(result, style),
     result.data.notices.flatMap((notice) => prose(`Notice: ${notice}`)),

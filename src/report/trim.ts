@@ -1,9 +1,30 @@
 import { writtenOut } from "../lora/format-layer-scales.js";
 import { formatLayers } from "../lora/layer-ranges.js";
+import type { Family } from "../lora/candidate.js";
 import type { WrittenAdapter } from "../lora/trim.js";
+import type { Interval, Verdict } from "../result.js";
 import { loadingLines } from "./commands.js";
+import { intervalText, RETENTION } from "./measure.js";
 import { byteSize, count, percent, plural } from "./numbers.js";
 import { styleOf, wrapped, type RenderOptions } from "./text.js";
+
+/** What `trim --from` writes, and what its calibration says of it. */
+export interface TrimOrigin {
+  /** Path of the result. */
+  readonly result: string;
+  readonly candidate: string;
+  readonly family: Family;
+  readonly selected: boolean;
+  readonly verdict: Verdict;
+  /** On the guard set; null where it was not examined there. */
+  readonly guard: Verdict | null;
+  readonly retention: Interval | null;
+  readonly objective: string;
+  readonly margin: number;
+  readonly confidence: number;
+  readonly samples: number;
+  readonly inSample: boolean;
+}
 
 /** A trimmed adapter, and what its source had. */
 export interface TrimView {
@@ -13,6 +34,8 @@ export interface TrimView {
   readonly sourceParameters: number;
   /** Pairs outside the layers (`output.weight`) that were left out. */
   readonly droppedOutside: readonly string[];
+  /** Null where it was written by `--keep`. */
+  readonly from: TrimOrigin | null;
 }
 
 /** Stands in the commands for the base model, which trimming does not need to know. */
@@ -24,6 +47,7 @@ export function renderTrim(view: TrimView, options: RenderOptions): string {
   const { written, sourceParameters } = view;
   const share = written.source.bytes > 0 ? ` (${percent(written.bytes / written.source.bytes)} %)` : "";
   const prose = [
+    ...(view.from === null ? [] : [originText(view.from)]),
     `Kept: ${layersText(written.keptLayers)}, ${count(written.parameters)} of ${count(sourceParameters)} parameters.`,
     droppedText(view),
     strengthsText(written),
@@ -36,6 +60,18 @@ export function renderTrim(view: TrimView, options: RenderOptions): string {
     ...prose.flatMap((text) => wrapped(text, style.width)),
     ...loadingLines(BASE_MODEL, written.path, style),
   ].join("\n");
+}
+
+/** `upto:28 of result.json, not the selected one: unproven by nll on 150 samples, margin 2.0 %; keeps 97.6 % (96.9 to 98.4).` */
+function originText({ result, candidate, selected, retention, ...judged }: TrimOrigin): string {
+  const { verdict, guard, objective, margin, samples, inSample } = judged;
+  const kept = retention === null ? "" : `; it keeps ${intervalText(retention, RETENTION)} of what the adapter brings`;
+  const trained = inSample ? " that the adapter was trained on" : "";
+  const guarded = guard === null ? "" : `; on the guard set: ${guard}`;
+  return (
+    `Candidate: ${candidate} of ${result}, ${selected ? "the selected one" : "not the selected one"}: ${verdict}, by ` +
+    `${objective} on ${plural(samples, "sample")}${trained}, with a margin of ${percent(margin)} %${kept}${guarded}.`
+  );
 }
 
 /** Always written out: a short name must not hide what a layer runs with. */

@@ -39,6 +39,19 @@ export function inconsistency(result: CalibrationResult): ResultProblem | null {
       return lengths("selected.candidate.layerScales", model.layers, "strengths, one per layer", layerScales.length);
     }
     if (!known.has(id)) return stranger("selected.candidate.id", id);
+    const chosen = candidates.find((candidate) => candidate.id === id);
+    if (chosen !== undefined && chosen.layerScales.join() !== layerScales.join()) {
+      const expected = `the strengths of ${id} among the candidates`;
+      return { path: "selected.candidate.layerScales", expected, received: "others" };
+    }
+  }
+  const guard = result.guard ?? null;
+  for (const [index, { id, perSample }] of (guard?.candidates ?? []).entries()) {
+    const path = `guard.candidates[${index}]`;
+    if (!known.has(id)) return stranger(`${path}.id`, id);
+    if (perSample.length !== guard?.samples) {
+      return lengths(`${path}.perSample`, guard?.samples ?? 0, "scores, one per guard sample", perSample.length);
+    }
   }
   const points = result.subset?.points ?? [];
   const lost = points.findIndex(({ id }) => !known.has(id));

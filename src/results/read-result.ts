@@ -35,7 +35,7 @@ function earlier(partial: Partial<NonNullable<CalibrationResult["partial"]>> & {
 function unbounded(result: CalibrationResult): CalibrationResult {
   const maybe = (it: Interval | null): Interval | null => (it === null ? null : intervalOf(it));
   const { gate, candidates, selected, controls } = result;
-  const { subset = null, suggestion = null } = result as Partial<CalibrationResult>;
+  const { subset = null, suggestion = null, guard = null } = result as Partial<CalibrationResult>;
   const best = controls.bestGlobalScale;
   const partial = result.partial && earlier(result.partial);
   return {
@@ -59,5 +59,8 @@ function unbounded(result: CalibrationResult): CalibrationResult {
       points: subset.points.map((point) => ({ ...point, retention: maybe(point.retention) })),
     },
     suggestion,
+    ...(guard && {
+      guard: { ...guard, candidates: guard.candidates.map((it) => ({ ...it, added: maybe(it.added) })) },
+    }),
   };
 }

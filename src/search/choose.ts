@@ -19,9 +19,17 @@ export const MOST_SAMPLES_SAID = 100_000;
  * Ties: economy takes the higher mean gain among equally few layers, quality the fewer layers among equal
  * gains, then both the first in the table.
  *
+ * @param excluded names of what must not be chosen, whatever is proven; default none
  * @returns null where nothing is proven
  */
-export function choose(judgement: Judgement, goal: Goal): JudgedCandidate | null {
+export function choose(judgement: Judgement, goal: Goal, excluded: ReadonlySet<string> = NONE): JudgedCandidate | null {
+  return provenInOrder(judgement, goal).find(({ id }) => !excluded.has(id)) ?? null;
+}
+
+const NONE: ReadonlySet<string> = new Set();
+
+/** All that `choose` could return, the best first. */
+export function provenInOrder(judgement: Judgement, goal: Goal): readonly JudgedCandidate[] {
   const proven = judgement.candidates.filter(
     ({ role, verdict }) => role === "cut" && (verdict === "better" || (goal === "economy" && verdict === "not-worse")),
   );
@@ -29,7 +37,7 @@ export function choose(judgement: Judgement, goal: Goal): JudgedCandidate | null
   const gain = (a: JudgedCandidate, b: JudgedCandidate) => b.gain.mean - a.gain.mean;
   const [first, second] = goal === "economy" ? [layers, gain] : [gain, layers];
   // Array.prototype.sort is stable, so what is equal in both keeps the table's order.
-  return proven.sort((a, b) => first(a, b) || second(a, b))[0] ?? null;
+  return proven.sort((a, b) => first(a, b) || second(a, b));
 }
 
 /** One plain sentence: why this candidate is chosen. */

@@ -14,6 +14,8 @@ export interface ConcludeOptions extends JudgeOptions {
   readonly goal?: Goal;
   /** Largest difference between two runs of one candidate, nats; default 0: bit-identical. */
   readonly noiseFloor?: number;
+  /** Names of candidates that must not be chosen, whatever is proven of them; default none. */
+  readonly excluded?: ReadonlySet<string>;
 }
 
 /** The part of the result object that follows from scores alone. */
@@ -46,9 +48,9 @@ export function conclude(table: ScoreTable, options: ConcludeOptions): Conclusio
 
 /** The rest of `conclude` for a judgement that was made with the same options. */
 export function concludeFrom(judged: Judgement, options: ConcludeOptions): Conclusion {
-  const { goal = "economy", noiseFloor = 0 } = options;
+  const { goal = "economy", noiseFloor = 0, excluded } = options;
   const judgement = withholdBetter(judged);
-  const chosen = choose(judgement, goal);
+  const chosen = choose(judgement, goal, excluded);
   const stopped = judgement.noClaims === "gate";
   return {
     goal,
@@ -57,7 +59,7 @@ export function concludeFrom(judged: Judgement, options: ConcludeOptions): Concl
     criticalValue: judgement.criticalValue,
     gate: judgement.gate,
     candidates: onOwnScale(judgement.candidates.map(candidateResult), judgement.options.objective),
-    selected: chosen === null ? null : selected(chosen, judgement, goal),
+    selected: chosen === null ? null : selected(chosen, judgement, goal, excluded),
     noSelection: chosen !== null || stopped ? null : explainNoSelection(judgement, goal),
     pareto: paretoFront(judgement.candidates),
     controls: judgeControls(judgement, chosen, noiseFloor),
@@ -65,7 +67,12 @@ export function concludeFrom(judged: Judgement, options: ConcludeOptions): Concl
   };
 }
 
-function selected(chosen: JudgedCandidate, judgement: Judgement, goal: Goal): SelectedCandidate {
+function selected(
+  chosen: JudgedCandidate,
+  judgement: Judgement,
+  goal: Goal,
+  excluded: ConcludeOptions["excluded"],
+): SelectedCandidate {
   const { id, layerScales, feedForwardScales, inputScale, outputScale } = chosen.candidate;
   return {
     candidate: {
@@ -79,7 +86,7 @@ function selected(chosen: JudgedCandidate, judgement: Judgement, goal: Goal): Se
     },
     verdict: chosen.verdict,
     reason: reasonFor(chosen, judgement),
-    crossFitGain: crossFitGain(judgement.table, { ...judgement.options, goal }).gain,
+    crossFitGain: crossFitGain(judgement.table, { ...judgement.options, goal, ...(excluded && { excluded }) }).gain,
   };
 }
 

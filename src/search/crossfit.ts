@@ -19,6 +19,8 @@ export interface CrossFitOptions extends JudgeOptions {
   readonly goal: Goal;
   /** Default 5, never more than there are independent samples. */
   readonly folds?: number;
+  /** Names of what no fold may choose; default none. */
+  readonly excluded?: ReadonlySet<string>;
 }
 
 /** The quantile of a fold only steers its choice, so it may be rougher than the one that makes claims. */
@@ -34,7 +36,7 @@ const FOLD_DRAWS = 499;
  * Folds keep groups whole and depend on the seed and the order of samples only.
  */
 export function crossFitGain(table: ScoreTable, options: CrossFitOptions): CrossFit {
-  const { folds = 5, goal } = options;
+  const { folds = 5, goal, excluded } = options;
   const settings = completeJudgeOptions(options);
   const units = independentUnits(table.groups, table.tokens, settings.tokenWeighted);
   requireSpread(units);
@@ -49,7 +51,7 @@ export function crossFitGain(table: ScoreTable, options: CrossFitOptions): Cross
   const chosen: (string | null)[] = [];
   for (let fold = 0; fold < count; fold++) {
     const others = samples.filter((it) => it.fold !== fold).map(({ sample }) => sample);
-    const id = chosenOn(tableOfSamples(table, others), { ...settings, draws: FOLD_DRAWS }, goal);
+    const id = chosenOn(tableOfSamples(table, others), { ...settings, draws: FOLD_DRAWS }, goal, excluded);
     chosen.push(id);
     const scores = table.perSample[table.candidates.findIndex((candidate) => candidate.id === id)];
     if (scores === undefined) continue;
@@ -61,8 +63,13 @@ export function crossFitGain(table: ScoreTable, options: CrossFitOptions): Cross
   return { gain: boundedMean(unitMean(gains, units), critical), chosen };
 }
 
-function chosenOn(table: ScoreTable, options: JudgeOptions, goal: Goal): string | null {
+function chosenOn(
+  table: ScoreTable,
+  options: JudgeOptions,
+  goal: Goal,
+  excluded: CrossFitOptions["excluded"],
+): string | null {
   // Two folds of two units leave one: nothing to judge, so nothing chosen.
   if (new Set(table.groups).size < 2) return null;
-  return choose(judge(table, options), goal)?.id ?? null;
+  return choose(judge(table, options), goal, excluded)?.id ?? null;
 }

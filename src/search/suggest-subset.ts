@@ -13,6 +13,11 @@ export function suggestedPasses(scorer: SearchScorer): Promise<number> {
   return subsetPasses(scorer, alternatingFolds(scorer.batches.length));
 }
 
+/** What a suggestion follows from. */
+export interface SuggestedFrom extends Pick<SearchOutcome, "subset" | "selected" | "gate" | "candidates"> {
+  readonly stoppedIn: string | null;
+}
+
 /** Below these a subset search has too little to work with. */
 const FEWEST_LAYERS = 8;
 const FEWEST_SAMPLES = 32;
@@ -25,7 +30,7 @@ const MUCH_LEFT = 0.75;
  * @returns null where a subset search was run, much was cut, or the samples are too few for one
  */
 export async function suggestSubset(
-  { subset, selected, gate, candidates, stoppedIn }: SearchOutcome,
+  { subset, selected, gate, candidates, stoppedIn }: SuggestedFrom,
   { coveredLayers, groups }: Pick<SearchScorer, "coveredLayers" | "groups">,
   { passes, secondsPerPass }: SubsetEffort,
 ): Promise<string | null> {

@@ -13,6 +13,7 @@ import { InputError, UsageError } from "../../errors.js";
 import { count, duration, plural } from "../../report/numbers.js";
 import { printable } from "../../report/text.js";
 import type { CalibrationResult } from "../../result.js";
+import { claimOf } from "../../results/tried-candidate.js";
 import { requireOutput, tellOutcome } from "../calibration-outcome.js";
 import type { CommandContext } from "../context.js";
 import { requireJsonTarget, type JsonRequest } from "../json-output.js";
@@ -131,6 +132,7 @@ async function writeMerged(
   const output = await writeVerified(adapter, samples, result.selected.candidate, target, {
     ...{ ...session, batchTokens, force, signal },
     sourceSha256: result.adapter.sha256,
+    claim: claimOf(result, result.selected.candidate.id),
   });
   return { ...result, output };
 }

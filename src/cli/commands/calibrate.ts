@@ -14,6 +14,7 @@ import { renderShownSample } from "../../report/shown-sample.js";
 import { renderCalibration } from "../../report/terminal.js";
 import { printable } from "../../report/text.js";
 import type { CalibrationResult } from "../../result.js";
+import { claimOf } from "../../results/tried-candidate.js";
 import { FAMILIES, type Family } from "../../lora/candidate.js";
 import { CONTROL_SCALES } from "../../search/families.js";
 import type { Strategy } from "../../search/race.js";
@@ -21,6 +22,7 @@ import { addAnswerOptions, answerOptions, type AnswerFlags } from "../answer-opt
 import { requireOutput, tellOutcome } from "../calibration-outcome.js";
 import type { CommandContext } from "../context.js";
 import { downloading } from "../downloading.js";
+import { addGuardOptions, guardNotice, readGuard, requireOtherGuard, type GuardFlags } from "../guard-options.js";
 import { examples } from "../help.js";
 import { deliver, jsonOption, requireJsonTarget, type JsonRequest } from "../json-output.js";
 import { journalRequest } from "../journal-file.js";
@@ -32,7 +34,7 @@ import { addSampleOptions, readingOptions, type SampleFlags } from "../sample-op
 import { renderPart, requireShardTargets, runMerge, shardOf, type MergeFlags } from "./calibrate-parts.js";
 import { requireNoRecipe, requireRecipeTarget, writeRecipe, type RecipeRequest } from "../recipe-output.js";
 
-interface CalibrateFlags extends MachineFlags, SampleFlags, AnswerFlags {
+interface CalibrateFlags extends MachineFlags, SampleFlags, AnswerFlags, GuardFlags {
   readonly output?: string;
   readonly json?: string;
   readonly report?: string;
@@ -69,6 +71,10 @@ const EXAMPLES = examples(
   [
     "calibrate base.gguf adapter.gguf samples.jsonl --show-sample 1",
     "How is a sample rendered, and what of it is scored",
+  ],
+  [
+    "calibrate base.gguf adapter.gguf samples.jsonl --guard general.jsonl -o small.gguf",
+    "Write only what is no worse on general text either",
   ],
   [
     "calibrate base.gguf adapter.gguf samples.jsonl --margin 0.05 --json result.json",
@@ -142,6 +148,7 @@ export function configure(command: Command): void {
     .option("--merge <parts...>", "give the result of the whole run from the files of all parts");
   addSampleOptions(command).option("--show-sample <n>", "print sample n as the model sees it, then stop", integer);
   addAnswerOptions(command).option("--keep-answers", "put every answer into the JSON result, which makes it large");
+  addGuardOptions(command);
   addMachineOptions(command)
     .addOption(
       new Option("--hash <mode>", "of the base model; auto: header and sampled blocks; full: every byte")
@@ -169,7 +176,8 @@ export async function run(args: readonly string[], flags: CalibrateFlags, contex
     requireShardTargets(flags.json, output);
     requireNoRecipe(flags.recipe, "shard");
   }
-  const files = [base, source, samplesPath];
+  requireOtherGuard(flags, samplesPath);
+  const files = [base, source, samplesPath, ...(flags.guard === undefined ? [] : [flags.guard])];
   const journal = await journalRequest(flags, files);
   const force = flags.force === true || journal.resumes;
   const json: JsonRequest = {
@@ -199,11 +207,13 @@ export async function run(args: readonly string[], flags: CalibrateFlags, contex
     context.stdout(showSample(samples, flags.showSample, model, context));
     return 0;
   }
+  const guard = await readGuard(flags, model, reading, context);
   await using adapter = await model.loadAdapter(source, {
     ...{ signal, per: flags.per },
     onDownload: downloading(context).onProgress,
   });
-  const options = { ...searchOptions(flags), objective, answers: answerOptions(flags) };
+  const guarding = { guard, guardMargin: flags.guardMargin };
+  const options = { ...searchOptions(flags), ...guarding, objective, answers: answerOptions(flags) };
   if (flags.dryRun === true) {
     const estimate = await plan(adapter, samples, { ...options, signal });
     progress.done();
@@ -237,6 +247,9 @@ export async function run(args: readonly string[], flags: CalibrateFlags, contex
       onPlan: (estimate) => {
         context.stderr(renderPlan(planView(estimate), context.style));
       },
+      onGuard: (notice) => {
+        context.stderr(guardNotice(notice));
+      },
     });
   } catch (error) {
     progress.done();
@@ -262,11 +275,14 @@ function familyNames(text: string): readonly Family[] {
 }
 
 function mergeFlags(args: readonly string[], flags: CalibrateFlags): MergeFlags {
-  const { shard, resume, seed, strategy, budget } = flags;
-  if (args.length > 0 || [shard, resume, seed, strategy, budget].some((flag) => flag !== undefined)) {
+  const { shard, resume, seed, strategy, budget, guard, guardMargin } = flags;
+  if (
+    args.length > 0 ||
+    [shard, resume, seed, strategy, budget, guard, guardMargin].some((flag) => flag !== undefined)
+  ) {
     throw new UsageError(
       "MERGE_ALONE",
-      "Expected the files of parts alone with `--merge`, which know their base model, adapter, samples and seed; leave out other files, --shard, --resume, --seed, --strategy and --budget.",
+      "Expected the files of parts alone with `--merge`, which know their base model, adapter, samples and seed; leave out other files, --shard, --resume, --seed, --strategy, --budget and --guard.",
       { details: { option: "merge" } },
     );
   }
@@ -309,6 +325,7 @@ const STAGES: Readonly<Record<CalibrationProgress["stage"], string>> = {
   refine: "Looking closer at the best",
   subset: "Searching subsets",
   controls: "Scoring the control",
+  guard: "Scoring the guard set",
 };
 
 function progressStep({ stage, ...step }: CalibrationProgress) {
@@ -358,6 +375,7 @@ async function writeSelected(
     force: flags.force,
     signal,
     sourceSha256: result.adapter.sha256,
+    claim: claimOf(result, result.selected.candidate.id),
   });
   return { ...result, output };
 }

@@ -9,6 +9,7 @@ import { curveChart } from "./curve-chart.js";
 import { documentOf } from "./document.js";
 import { familiesChart } from "./families-chart.js";
 import { forestChart } from "./forest-chart.js";
+import { guardSection } from "./guard-section.js";
 import { markup, NOTHING, type Markup } from "./markup.js";
 import { samplesChart } from "./samples-chart.js";
 import { samplesSection, type SampleTexts } from "./samples-section.js";
@@ -50,6 +51,7 @@ export function renderPage(
     scalesSection(result),
     familiesSection(result),
     subsetSection(result),
+    guardSection(result),
     analysis === null ? NOTHING : analysisSections(analysis),
     paretoSection(result),
     samplesSection(result, texts),
