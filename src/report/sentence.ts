@@ -108,4 +108,5 @@ const STAGE_NAMES = {
   refine: "closer look",
   subset: "subset search",
   controls: "control",
+  settle: "completion of a close choice",
 } as const;

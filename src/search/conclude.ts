@@ -23,6 +23,7 @@ export interface Conclusion extends Pick<
   | "margin"
   | "confidence"
   | "criticalValue"
+  | "test"
   | "gate"
   | "candidates"
   | "selected"
@@ -55,6 +56,7 @@ export function concludeFrom(judged: Judgement, options: ConcludeOptions): Concl
     margin: judgement.options.margin,
     confidence: judgement.options.confidence,
     criticalValue: judgement.criticalValue,
+    test: judgement.test,
     gate: judgement.gate,
     candidates: onOwnScale(judgement.candidates.map(candidateResult), judgement.options.objective),
     selected: chosen === null ? null : selected(chosen, judgement, goal),

@@ -303,6 +303,7 @@ const STAGES: Readonly<Record<CalibrationProgress["stage"], string>> = {
   refine: "Looking closer at the best",
   subset: "Searching subsets",
   controls: "Scoring the control",
+  settle: "Completing a close choice",
 };
 
 function progressStep({ stage, ...step }: CalibrationProgress) {
