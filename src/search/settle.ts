@@ -10,7 +10,7 @@ import { verdictAt, type Judgement } from "./judge.js";
  */
 export const SETTLING_STEPS: readonly SettlingStep[] = [
   { doubt: 0.1, lacking: 0.25 },
-  { doubt: 0.05, lacking: 1 },
+  { doubt: 0.04, lacking: 1 },
 ];
 
 export interface SettlingStep {
