@@ -13,6 +13,12 @@ export interface Interval {
  */
 export type Verdict = "better" | "not-worse" | "worse" | "unproven";
 
+/**
+ * `bootstrap`: the multiplier bootstrap alone; `sign-flip`: scores are hits and misses, so claims must also pass the sign-flip test over
+ * all candidates, and `not-worse` counts losses that were not seen.
+ */
+export type CriticalValueTest = "bootstrap" | "sign-flip";
+
 /** Where candidates are judged by answers: what their losses on the same samples say, by the same rules. */
 export interface CandidateLoss {
   /** NLL per scored token, nats. */
@@ -212,7 +218,7 @@ export interface CalibrationResult {
   readonly partial: {
     readonly ofSamples: number;
     readonly cause: "cancelled" | "failed" | "budget";
-    readonly stage: "boundary" | "refine" | "subset" | "controls" | "guard";
+    readonly stage: "boundary" | "refine" | "subset" | "controls" | "settle" | "guard";
   } | null;
   /** `nll`, `kl` (divergence from the full adapter: likeness, not quality), or the name of a metric of answers. */
   readonly objective: string;
@@ -225,8 +231,10 @@ export interface CalibrationResult {
   readonly goal: "economy" | "quality";
   readonly margin: number;
   readonly confidence: number;
-  /** Of the max-t bootstrap: half-width of every bound in standard errors. */
+  /** Half-width of every bound in standard errors, simultaneous over all candidates (max-t). */
   readonly criticalValue: number;
+  /** Where the critical value comes from. Absent: `bootstrap`. */
+  readonly test?: CriticalValueTest;
   readonly gate: Gate;
   /** Every candidate tried, boundaries first, ascending. */
   readonly candidates: readonly CandidateResult[];

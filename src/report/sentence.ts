@@ -108,5 +108,6 @@ const STAGE_NAMES = {
   refine: "closer look",
   subset: "subset search",
   controls: "control",
+  settle: "completion of a close choice",
   guard: "guard",
 } as const;

@@ -54,8 +54,9 @@ function verdictTint({ selected, gate }: CalibrationResult): "green" | "yellow" 
 function boundsSentence(result: CalibrationResult): string {
   const { criticalValue, confidence, data, margin } = result;
   const groups = data.groups < data.samples ? ` in ${plural(data.groups, "group")}` : "";
+  const test = result.test === "sign-flip" ? "hits and misses, so also by the sign-flip test; " : "";
   return (
-    `All bounds hold together at ${percent(confidence)} % confidence (${criticalValue.toFixed(2)} standard errors, ` +
+    `All bounds hold together at ${percent(confidence)} % confidence (${criticalValue.toFixed(2)} standard errors, ${test}` +
     `${plural(data.samples, "sample")}${groups}); margin ${percent(margin)} % of the gain; ${scoreTitle(result)} and gain in ${unitOf(result)}.`
   );
 }

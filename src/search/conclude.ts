@@ -25,6 +25,7 @@ export interface Conclusion extends Pick<
   | "margin"
   | "confidence"
   | "criticalValue"
+  | "test"
   | "gate"
   | "candidates"
   | "selected"
@@ -57,6 +58,7 @@ export function concludeFrom(judged: Judgement, options: ConcludeOptions): Concl
     margin: judgement.options.margin,
     confidence: judgement.options.confidence,
     criticalValue: judgement.criticalValue,
+    test: judgement.test,
     gate: judgement.gate,
     candidates: onOwnScale(judgement.candidates.map(candidateResult), judgement.options.objective),
     selected: chosen === null ? null : selected(chosen, judgement, goal, excluded),

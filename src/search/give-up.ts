@@ -1,6 +1,6 @@
 /**
  * Half-width, in standard errors, beyond which a candidate is given up after n independent samples (DESIGN "Race"). Between
- * them c is linear in 1 / n, as the quantiles of Student's t nearly are.
+ * them c is linear in 1 / n, as the quantiles of Student's t nearly are (Cornish & Fisher 1938).
  */
 const GIVE_UP: readonly (readonly [n: number, c: number])[] = [
   [8, 5.4],

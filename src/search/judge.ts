@@ -1,12 +1,14 @@
 import { InternalError, UsageError } from "../errors.js";
 import { adaptedLayers, adaptedSize, type Candidate } from "../lora/candidate.js";
-import type { CandidateResult, Gate, Interval, Verdict } from "../result.js";
+import type { CandidateResult, CriticalValueTest, Gate, Interval, Verdict } from "../result.js";
 import { FEWEST_UNITS, maxTCriticalValue } from "./bootstrap.js";
 import { completedScores } from "./complete-scores.js";
 import { judgeGate } from "./gate.js";
 import { completeJudgeOptions, type JudgeOptions } from "./judge-options.js";
 import { giveUpAt } from "./give-up.js";
+import { binaryRange, retentionWithUnseenLosses, withUnseenLosses, worstUnit } from "./near-binary.js";
 import { isUniform, requireScores, type ScoreTable } from "./scores.js";
+import { signFlipCriticalValue } from "./sign-flip.js";
 import { independentUnits, requireSpread, unitMean, type UnitMean, type Units } from "./units.js";
 import { boundedMean, retentionOf, verdictOf, withoutBetter } from "./verdicts.js";
 
@@ -34,6 +36,8 @@ export interface Judgement {
   readonly gateGain: UnitMean;
   /** Half-width of every bound in standard errors. */
   readonly criticalValue: number;
+  /** See `CalibrationResult.test`. */
+  readonly test: CriticalValueTest;
   /** In the order of the table. */
   readonly candidates: readonly JudgedCandidate[];
   /** Why nothing is claimed: a failed gate, too few samples. Null where verdicts stand. */
@@ -73,20 +77,33 @@ export function judge(table: ScoreTable, options: JudgeOptions): Judgement {
     scores.map((score, sample) => (Number.isNaN(missing[sample]) ? NaN : score));
   const gateGain = contrast(full, 1);
   const gate = judgeGate(gateGain, units.count, force, settings);
-  const contrasts = table.perSample.map((scores) => ({ gain: contrast(scores, 0), margin: contrast(scores, margin) }));
+  const range = binaryRange(table.perSample);
+  const worst = range === null ? null : worstUnit(range, units);
+  const contrasts = table.perSample.map((scores) => {
+    const marginContrast = contrast(scores, margin);
+    return {
+      gain: contrast(scores, 0),
+      margin: worst === null ? marginContrast : withUnseenLosses(marginContrast, worst),
+    };
+  });
   // The margin contrast is the gain plus margin x the adapter's gain, but where a column lacks samples that is another gain.
-  const tried = completedScores(table, base, full).flatMap((scores) => {
+  const completed = completedScores(table, base, full);
+  const tried = completed.flatMap((scores) => {
     const gain = contrast(scores, 0);
     return gain.count === units.count ? [gain] : [gain, contrast(scores, margin)];
   });
-  const criticalValue = criticalValueOf(tried, gateGain, units.count, settings);
+  const bootstrapped = criticalValueOf(tried, gateGain, units.count, settings);
+  const flipped = (): number => {
+    const gains = completed.map((scores) => full.map((score, sample) => score - (scores[sample] ?? NaN)));
+    return signFlipCriticalValue(gains, units, settings);
+  };
+  const criticalValue = worst === null ? bootstrapped : Math.max(bootstrapped, flipped());
   const noClaims = units.count < FEWEST_UNITS ? "too-few-samples" : gate.passed || force ? null : "gate";
 
-  const verdict = (role: Role, gain: Interval, marginContrast: UnitMean): Verdict => {
-    if (role === "full") return "not-worse";
-    if (noClaims !== null || role === "dropped") return "unproven";
-    const margin = gate.passed ? boundedMean(marginContrast, criticalValue) : null;
-    return settings.inSample ? withoutBetter(gain, margin) : verdictOf(gain, margin);
+  const retention = (role: Role, gain: UnitMean, gateThere: UnitMean, critical: number): Interval | null => {
+    const observed = retentionOf(gain, gateThere, critical);
+    if (observed === null || worst === null || role === "full" || role === "base") return observed;
+    return { ...observed, low: retentionWithUnseenLosses(gain, gateThere, critical, worst, observed.low) };
   };
   const candidates = table.candidates.map((candidate, index): JudgedCandidate => {
     const scores = at(table.perSample, index);
@@ -107,8 +124,8 @@ export function judge(table: ScoreTable, options: JudgeOptions): Judgement {
       mean,
       sem: se,
       gainVsFull,
-      retention: gate.passed ? retentionOf(gain, gateThere, critical) : null,
-      verdict: verdict(role, gainVsFull, marginContrast),
+      retention: gate.passed ? retention(role, gain, gateThere, critical) : null,
+      verdict: verdictAt(criticalValue, { role, gain, marginContrast }, { gate, noClaims, options: settings }),
       droppedAfter: role === "dropped" ? (gap?.samples ?? null) : null,
       perSample: Array.from(scores, (score) => (Number.isNaN(score) ? null : score)),
       role,
@@ -117,7 +134,21 @@ export function judge(table: ScoreTable, options: JudgeOptions): Judgement {
       marginContrast,
     };
   });
-  return { table, options: settings, units, gate, gateGain, criticalValue, candidates, noClaims };
+  const test = worst === null ? "bootstrap" : "sign-flip";
+  return { table, options: settings, units, gate, gateGain, criticalValue, test, candidates, noClaims };
+}
+
+/** What bounds so many standard errors away prove of a candidate. */
+export function verdictAt(
+  criticalValue: number,
+  { role, gain, marginContrast }: Pick<JudgedCandidate, "role" | "gain" | "marginContrast">,
+  { gate, noClaims, options }: Pick<Judgement, "gate" | "noClaims" | "options">,
+): Verdict {
+  if (role === "full") return "not-worse";
+  if (noClaims !== null || role === "dropped") return "unproven";
+  const bounds = boundedMean(gain, criticalValue);
+  const margin = gate.passed ? boundedMean(marginContrast, criticalValue) : null;
+  return options.inSample ? withoutBetter(bounds, margin) : verdictOf(bounds, margin);
 }
 
 function criticalValueOf(

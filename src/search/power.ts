@@ -17,12 +17,17 @@ export const TYPICAL_SPREAD_SHARE = 0.04;
 const EFFECTIVE_CONTRASTS = 6;
 
 /**
- * The critical value to expect before anything is scored: Student's t with Bonferroni's correction for six contrasts.
+ * The critical value to expect before anything is scored: Student's t with Bonferroni's correction (Dunn 1961).
  *
  * @param units independent samples, at least 2
+ * @param contrasts independent ones, default six
  */
-export function expectedCriticalValue(units: number, confidence: number = DEFAULT_CONFIDENCE): number {
-  return studentCriticalValue(1 - (1 - confidence) / EFFECTIVE_CONTRASTS, units - 1);
+export function expectedCriticalValue(
+  units: number,
+  confidence: number = DEFAULT_CONFIDENCE,
+  contrasts: number = EFFECTIVE_CONTRASTS,
+): number {
+  return studentCriticalValue(1 - (1 - confidence) / contrasts, units - 1);
 }
 
 export interface PowerQuestion {

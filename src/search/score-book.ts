@@ -110,6 +110,13 @@ export class ScoreBook {
     this.#page(candidate).dropped = false;
   }
 
+  /** Who left a race over all batches, in the order of the table. */
+  left(): readonly Candidate[] {
+    return [...this.#pages.values()]
+      .filter(({ dropped, apart }) => dropped && !apart)
+      .map(({ candidate }) => candidate);
+  }
+
   setApart(candidate: Candidate): void {
     this.#version += 1;
     this.#page(candidate).apart = true;

@@ -1,6 +1,6 @@
 import { BackendError, CancelledError } from "../errors.js";
 import type { Candidate, Family } from "../lora/candidate.js";
-import { choose } from "./choose.js";
+import { choose, type Goal } from "./choose.js";
 import { conclude, concludeFrom, type ConcludeOptions, type Conclusion } from "./conclude.js";
 import { needsControl } from "./controls.js";
 import { boundaryCandidates, knockoutCandidates, prefixCandidates, scaleCandidates } from "./families.js";
@@ -11,6 +11,7 @@ import { refine } from "./refine.js";
 import { ScoreBook } from "./score-book.js";
 import { isUniform, tableOfSamples } from "./scores.js";
 import type { ScoreProgress, SearchScorer } from "./scorer.js";
+import { isClose, isNearFull, SETTLING_STEPS } from "./settle.js";
 import { BudgetSpent } from "./stop.js";
 import { alternatingFolds, subsetPasses, subsetSearch, type SubsetOutcome } from "./subset.js";
 import { independentUnits, requireSpread, type Units } from "./units.js";
@@ -18,9 +19,9 @@ import { independentUnits, requireSpread, type Units } from "./units.js";
 export interface SearchProgress extends ScoreProgress {
   /**
    * `boundary`: the candidates known beforehand; `refine`: windows and boosted boundaries around the best of them; `subset`;
-   * `controls`: the global scales, where a cut would be called better.
+   * `controls`: the global scales, where a cut would be called better; `settle`: who left the race, where the choice hangs on them.
    */
-  readonly stage: "boundary" | "refine" | "subset" | "controls";
+  readonly stage: "boundary" | "refine" | "subset" | "controls" | "settle";
 }
 
 export interface SearchOptions extends Omit<ConcludeOptions, "coveredLayers"> {
@@ -149,8 +150,10 @@ class SearchRun {
       this.#begin("subset", [], await subsetPasses(this.#scorer, folds));
       this.#subset = await subsetSearch(this.#book, folds, { seed, ...(subsetSizes && { sizes: subsetSizes }) });
     }
+    await this.#settle();
     if (needsControl(this.#judgement())) {
       await this.#race("controls", scaleCandidates(layers));
+      await this.#settle();
     }
     this.#finish();
   }
@@ -193,6 +196,7 @@ class SearchRun {
     // Where nothing but better counts, nothing else needs to stay.
     const strict = this.#judging.goal === "quality" || stage === "controls" || force;
     const isProven = () => choose(this.#judgement(), "economy") !== null;
+    const compareWith = stage === "controls" ? this.#rivalOfControls() : undefined;
     const all = batches ?? this.#scorer.batches.map((_, batch) => batch);
     this.#begin(stage, candidates, this.#scorer.cost(candidates, all));
     await race(this.#book, candidates, {
@@ -200,13 +204,38 @@ class SearchRun {
       units: this.#units,
       margin: strict ? 0 : margin,
       confidence,
-      compareOnly: stage === "controls",
+      ...(compareWith && { compareWith }),
       ...(!strict && { isProven }),
       batches: all,
       onBatch: (alive, left) => {
         this.#total = this.#done + this.#scorer.cost(alive, left);
       },
     });
+  }
+
+  /** Who left the race is completed where the choice hangs on what it adds to the critical value. */
+  async #settle(): Promise<void> {
+    if (this.#strategy !== "race") return;
+    for (const step of SETTLING_STEPS) {
+      if (!isClose(this.#judgement(), this.#goal, step.doubt)) return;
+      const candidates = this.#book
+        .left()
+        .filter((candidate) => isNearFull(candidate, this.#scorer.coveredLayers, step));
+      this.#begin("settle", [], this.#scorer.cost(candidates));
+      for (const batch of this.#scorer.batches.keys()) await this.#book.score(candidates, batch);
+      for (const candidate of candidates) this.#book.readmit(candidate);
+    }
+  }
+
+  /** The cut whose gain a control may explain; the full adapter where what is chosen is no better. */
+  #rivalOfControls(): Candidate | undefined {
+    const { candidates } = this.#judgement();
+    const chosen = choose(this.#judgement(), this.#goal);
+    return (chosen?.verdict === "better" ? chosen : candidates.find(({ role }) => role === "full"))?.candidate;
+  }
+
+  get #goal(): Goal {
+    return this.#judging.goal ?? "economy";
   }
 
   #begin(stage: SearchProgress["stage"], candidates: readonly Candidate[], total: number): void {

@@ -26,6 +26,16 @@ function centralProbability(theta: number, freedom: number): number {
  * @param freedom degrees of freedom, a whole number of at least 1
  */
 export function studentCriticalValue(confidence: number, freedom: number): number {
+  const key = `${confidence} ${freedom}`;
+  const value = known.get(key) ?? bisected(confidence, freedom);
+  known.set(key, value);
+  return value;
+}
+
+/** A race asks for the same few values at every look, of every candidate. */
+const known = new Map<string, number>();
+
+function bisected(confidence: number, freedom: number): number {
   let low = 0;
   let high = Math.PI / 2;
   for (let step = 0; step < 60; step++) {

@@ -325,6 +325,7 @@ const STAGES: Readonly<Record<CalibrationProgress["stage"], string>> = {
   refine: "Looking closer at the best",
   subset: "Searching subsets",
   controls: "Scoring the control",
+  settle: "Completing a close choice",
   guard: "Scoring the guard set",
 };
 
