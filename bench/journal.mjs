@@ -11,7 +11,8 @@ const MAIN = fileURLToPath(new URL("../dist/cli/main.js", import.meta.url));
 /**
  * A search with a journal, killed (SIGKILL) once at a random moment and then resumed, again and again: how many ended with the
  * very result and file of a run that was left alone, and how many left half a file. Options: --model, --adapter, --samples
- * (as for the other benches), --kills N (default 100), --limit N samples (default 12), --threads N (default 1), --margin.
+ * (as for the other benches), --kills N (default 100), --limit N samples (default 12), --threads N (default 1), --margin,
+ * --objective (default nll; a metric of answers keeps and compares them too), --answer-tokens N (default 8).
  */
 export async function run({ json, args }) {
   const { values } = parseArgs({
@@ -22,15 +23,18 @@ export async function run({ json, args }) {
       limit: { type: "string", default: "12" },
       threads: { type: "string", default: "1" },
       margin: { type: "string", default: "0.1" },
+      objective: { type: "string", default: "nll" },
+      "answer-tokens": { type: "string", default: "8" },
     },
   });
   const say = json ? () => undefined : (line) => console.log(line);
   const folder = await mkdtemp(join(tmpdir(), "lora-boundary-journal-"));
   const search = (name, ...more) => {
     const machine = ["--limit", values.limit, "--threads", values.threads, "--margin", values.margin];
+    const judged = ["--objective", values.objective, "--answer-tokens", values["answer-tokens"], "--keep-answers"];
     const inputs = [values.model, values.adapter, values.samples].map((path) => resolve(path));
     const files = [...inputs, "-o", `${name}.gguf`, "--json", `${name}.json`];
-    return spawn(process.execPath, [MAIN, "calibrate", ...files, ...machine, ...more], {
+    return spawn(process.execPath, [MAIN, "calibrate", ...files, ...machine, ...judged, ...more], {
       cwd: folder,
       stdio: "ignore",
     });

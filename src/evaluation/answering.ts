@@ -97,7 +97,8 @@ export function requireMetric(metric: Metric, samples: readonly ReferencedSample
   }
 }
 
-function scoreOf(metric: Metric, answer: string, sample: ReferencedSample | undefined): number {
+/** @throws InputError METRIC_FAILED, METRIC_VALUE naming the line */
+export function scoreOf(metric: Metric, answer: string, sample: ReferencedSample | undefined): number {
   if (sample === undefined) throw new InternalError("ANSWERS_SHAPE", "There is no such sample.");
   const { references, line, source } = sample;
   return metric.perSample(answer, references, { line, row: source.row });
