@@ -1,17 +1,16 @@
 import { parseArgs } from "node:util";
-import { boundaryCandidates, loadModel, readSamples } from "../dist/index.js";
+import { boundaryCandidates, readSamples } from "../dist/index.js";
 import { firstDifference, Noise } from "./support/answers.mjs";
 import { timed } from "./support/timing.mjs";
-import { TRIO_OPTIONS } from "./support/trio.mjs";
+import { openModel, TRIO_OPTIONS } from "./support/trio.mjs";
 
 /**
- * Every boundary from the full adapter down writes answers, with drafts and without: decode steps, wall time, and whether the
- * texts are the same. Where they are not, the first differing token must be a tie within float noise: how far the lead of the
- * token over the other moved between the two runs must not exceed what it moved where both chose alike. Anything else counts as
- * unexplained.
- * Options: --model, --adapter, --samples (default: SmolLM2-135M in ../shared, else the demo), --limit N (samples, default 40),
- * --every N (every N-th boundary only, default 1), --sequences N (default 16), --max-tokens N (default 96), --threads N
- * (default 2).
+ * Every boundary from the full adapter down writes answers, with drafts and without: decode steps, wall time, and whether
+ * the texts are the same. Where they are not, the first differing token must be a tie within float noise: how far the lead
+ * of the token over the other moved between the two runs must not exceed what it moved where both chose alike. Anything else
+ * counts as unexplained.
+ * Options: those of support/trio.mjs, --limit N (samples, default 40), --every N (every N-th boundary only, default 1),
+ * --sequences N (default 16), --max-tokens N (default 96), --threads N (default 2).
  */
 export async function run({ json, args }) {
   const { values } = parseArgs({
@@ -26,7 +25,7 @@ export async function run({ json, args }) {
     },
   });
   const say = json ? () => undefined : (line) => console.log(line);
-  const model = await loadModel(values.model);
+  const model = await openModel(values);
   const adapter = await model.loadAdapter(values.adapter);
   const set = await readSamples(values.samples, model);
   const prompts = set.samples

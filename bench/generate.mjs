@@ -1,16 +1,18 @@
 import { parseArgs } from "node:util";
-import { loadModel, parseCandidateList, readPrompts } from "../dist/index.js";
+import { parseCandidateList, readPrompts } from "../dist/index.js";
 import { readAdapter } from "../dist/lora/adapter-file.js";
 import { partOfTensor } from "../dist/engine/adapter.js";
+import { nativePlacement, placeModel } from "../dist/engine/devices.js";
 import { loadAddon } from "../dist/native/binding.js";
 import { median, timed } from "./support/timing.mjs";
-import { TRIO_OPTIONS } from "./support/trio.mjs";
+import { deviceOf, openModel, TRIO_OPTIONS } from "./support/trio.mjs";
 
 /**
- * Generation: 16 prompts batched against one at a time, prompts included; and decoding of single tokens with layer strengths at
- * all ones against llama.cpp's own whole adapter, and with half the layers against all of them. In turn, medians of the rounds.
- * Options: --model, --adapter, --samples (default: SmolLM2-135M in ../shared, else the demo), --rounds N (default 5),
- * --tokens N (tokens decoded per round, default 32), --threads N (default 2).
+ * Generation: 16 prompts batched against one at a time, prompts included; and decoding of single tokens with layer strengths
+ * at all ones against llama.cpp's own whole adapter, and with half the layers against all of them. In turn, medians of the
+ * rounds.
+ * Options: those of support/trio.mjs, --rounds N (default 5), --tokens N (tokens decoded per round, default 32), --threads N
+ * (default 2).
  */
 export async function run({ json, args }) {
   const { values } = parseArgs({
@@ -37,10 +39,10 @@ export async function run({ json, args }) {
   return { batchRatio: batch.ratio, layeredRatio, cutRatio, ...decode.tokensPerSecond };
 }
 
-async function batching({ model: path, adapter: adapterPath, samples }, { rounds, threads }) {
-  const model = await loadModel(path);
-  const adapter = await model.loadAdapter(adapterPath);
-  const prompts = (await readPrompts(samples, model)).slice(0, 16).map(({ tokens }) => tokens);
+async function batching(values, { rounds, threads }) {
+  const model = await openModel(values);
+  const adapter = await model.loadAdapter(values.adapter);
+  const prompts = (await readPrompts(values.samples, model)).slice(0, 16).map(({ tokens }) => tokens);
   const full = parseCandidateList("full", { layers: model.layers })[0];
   const options = { threads, maxTokens: 48, stop: ["\n"], drafts: false };
   const generators = [16, 1].map((sequences) => adapter.openGenerator(prompts, { ...options, sequences }));
@@ -57,17 +59,28 @@ async function batching({ model: path, adapter: adapterPath, samples }, { rounds
 }
 
 /** Below the public interface, which has no whole adapter: the same steps for all, token by token in one sequence. */
-async function decoding({ model: path, adapter: adapterPath }, { rounds, tokens, threads }) {
+async function decoding(values, { rounds, tokens, threads }) {
   const addon = await loadAddon();
   const control = new addon.JobControl();
-  const model = await addon.loadModel({ path, gpuLayers: 0, devices: [], control });
+  const placement = await placeModel(addon, deviceOf(values));
+  const place = nativePlacement(placement);
+  const fusedLora = placement.backend === "CPU";
+  const model = await addon.loadModel({ ...place, path: values.model, control });
   const { layers } = model.facts();
-  const file = await readAdapter(adapterPath);
+  const file = await readAdapter(values.adapter);
   const layered = await addon.loadAdapter({
-    ...{ model, path: adapterPath, partOfTensor: partOfTensor(file, layers), rankMultiple: 16, control },
+    ...{
+      model,
+      path: values.adapter,
+      partOfTensor: partOfTensor(file, layers),
+      partsPerLayer: 1,
+      rankMultiple: 16,
+      fusedLora,
+      control,
+    },
   });
-  const whole = await addon.loadWholeAdapter({ model, path: adapterPath });
-  const shape = { contextTokens: tokens + 16, maxSequences: 1, batchTokens: 16, maxRows: 1, threads };
+  const whole = await addon.loadWholeAdapter({ model, path: values.adapter });
+  const shape = { contextTokens: tokens + 16, maxSequences: 1, batchTokens: 16, maxRows: 1, threads, fusedLora };
   const generator = await addon.createGenerator({ model, ...shape });
   const half = new Float32Array(layers + 2).fill(1).fill(0, 1 + Math.ceil(layers / 2));
   const ways = {

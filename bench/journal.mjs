@@ -9,10 +9,10 @@ import { TRIO_OPTIONS } from "./support/trio.mjs";
 const MAIN = fileURLToPath(new URL("../dist/cli/main.js", import.meta.url));
 
 /**
- * A search with a journal, killed (SIGKILL) once at a random moment and then resumed, again and again: how many ended with the
- * very result and file of a run that was left alone, and how many left half a file. Options: --model, --adapter, --samples
- * (as for the other benches), --kills N (default 100), --limit N samples (default 12), --threads N (default 1), --margin,
- * --objective (default nll; a metric of answers keeps and compares them too), --answer-tokens N (default 8).
+ * A search with a journal, killed (SIGKILL) once at a random moment and then resumed, again and again: how many ended with
+ * the very result and file of a run that was left alone, and how many left half a file.
+ * Options: those of support/trio.mjs, --kills N (default 100), --limit N samples (default 12), --threads N (default 1),
+ * --margin, --objective (default nll; answers are kept and compared as well), --answer-tokens N (default 8).
  */
 export async function run({ json, args }) {
   const { values } = parseArgs({
@@ -30,7 +30,9 @@ export async function run({ json, args }) {
   const say = json ? () => undefined : (line) => console.log(line);
   const folder = await mkdtemp(join(tmpdir(), "lora-boundary-journal-"));
   const search = (name, ...more) => {
-    const machine = ["--limit", values.limit, "--threads", values.threads, "--margin", values.margin];
+    const { gpu, "gpu-layers": gpuLayers } = values;
+    const place = ["--gpu", gpu, ...(gpuLayers === undefined ? [] : ["--gpu-layers", gpuLayers])];
+    const machine = ["--limit", values.limit, "--threads", values.threads, "--margin", values.margin, ...place];
     const judged = ["--objective", values.objective, "--answer-tokens", values["answer-tokens"], "--keep-answers"];
     const inputs = [values.model, values.adapter, values.samples].map((path) => resolve(path));
     const files = [...inputs, "-o", `${name}.gguf`, "--json", `${name}.json`];

@@ -1,12 +1,12 @@
 import { parseArgs } from "node:util";
-import { boundaryCandidates, loadModel, readSamples } from "../dist/index.js";
+import { boundaryCandidates, readSamples } from "../dist/index.js";
 import { timed } from "./support/timing.mjs";
-import { TRIO_OPTIONS } from "./support/trio.mjs";
+import { openModel, TRIO_OPTIONS } from "./support/trio.mjs";
 
 /**
- * What an adapter adds to a pass of its base model, with the ranks of its file and padded for the CPU, in turn.
- * Options: --model, --adapter, --samples (default: SmolLM2-135M in ../shared, else the demo), --limit N samples (default
- * 5), --rounds N (default 5), --threads N.
+ * What an adapter adds to a pass of its base model: by llama.cpp's own nodes with the ranks of its file, with padded ranks, and
+ * by one node per pair (`fusedLora`, as everything is scored on a CPU), in turn.
+ * Options: those of support/trio.mjs, --limit N samples (default 5), --rounds N (default 5), --threads N.
  */
 export async function run({ json, args }) {
   const { values } = parseArgs({
@@ -20,17 +20,19 @@ export async function run({ json, args }) {
   });
   const say = json ? () => undefined : (line) => console.log(line);
   const threads = values.threads === undefined ? {} : { threads: Number(values.threads) };
-  const model = await loadModel(values.model);
+  const model = await openModel(values);
   const { samples } = await readSamples(values.samples, model, { limit: Number(values.limit) });
   const asFile = await model.loadAdapter(values.adapter, { rankMultiple: 1 });
-  const padded = await model.loadAdapter(values.adapter);
+  const padded = await model.loadAdapter(values.adapter, { rankMultiple: 16 });
+  const fused = await model.loadAdapter(values.adapter);
   const base = boundaryCandidates(model.layers, asFile.file.layers).slice(0, 1);
   const full = boundaryCandidates(model.layers, asFile.file.layers).slice(-1);
-  const sessions = [asFile, padded].map((adapter) => adapter.openSession(samples, threads));
+  const sessions = [asFile, padded, fused].map((adapter) => adapter.openSession(samples, threads));
   const kinds = [
     { name: "base", work: () => sessions[0].score(base) },
     { name: "as in the file", work: () => sessions[0].score(full) },
     { name: "padded", work: () => sessions[1].score(full) },
+    { name: "fused", work: () => sessions[2].score(full) },
   ];
   const seconds = kinds.map(() => []);
   for (const { work } of kinds) await work();
@@ -44,14 +46,18 @@ export async function run({ json, args }) {
   }
   await model.dispose();
   // What noise adds is never negative, so the smallest time of each kind is the nearest to its own.
-  const [baseSeconds, fileSeconds, paddedSeconds] = seconds.map((times) => Math.min(...times));
-  const overheadRatio = (fileSeconds - baseSeconds) / (paddedSeconds - baseSeconds);
+  const [baseSeconds, fileSeconds, paddedSeconds, fusedSeconds] = seconds.map((times) => Math.min(...times));
+  const paddedRatio = (fileSeconds - baseSeconds) / (paddedSeconds - baseSeconds);
+  const overheadRatio = (fileSeconds - baseSeconds) / (fusedSeconds - baseSeconds);
   say(
     `rank ${asFile.file.ranks.join(", ")}, padded to a multiple of ${padded.rankMultiple}; ${sessions[0].tokens} tokens, ${sessions[0].threads} threads`,
   );
+  const times = (spent) => (spent / baseSeconds).toFixed(2);
   say(
-    `a pass with the adapter takes ${(fileSeconds / baseSeconds).toFixed(2)} times a base pass, padded ${(paddedSeconds / baseSeconds).toFixed(2)} times`,
+    `a pass with the adapter takes ${times(fileSeconds)} times a base pass, padded ${times(paddedSeconds)}, fused ${times(fusedSeconds)} times`,
   );
-  say(`what the adapter adds is ${overheadRatio.toFixed(1)} times smaller padded`);
-  return { overheadRatio, baseSeconds, fileSeconds, paddedSeconds };
+  say(
+    `what the adapter adds is ${paddedRatio.toFixed(1)} times smaller padded, ${overheadRatio.toFixed(1)} times smaller fused (must be at least 3)`,
+  );
+  return { overheadRatio, paddedRatio, baseSeconds, fileSeconds, paddedSeconds, fusedSeconds };
 }

@@ -19,6 +19,10 @@ if (name === undefined || !names.includes(name)) {
 const json = rest.includes("--json");
 const { run } = await import(`./${name}.mjs`);
 const figures = await run({ json, args: rest.filter((argument) => argument !== "--json") });
-const machine = `${cpus()[0]?.model ?? "unknown processor"}, ${cpus().length} cores, ${Math.round(totalmem() / 2 ** 30)} GiB, Node.js ${process.versions.node}`;
+const { usedDevices } = await import("./support/trio.mjs");
+const machine = [
+  ...[cpus()[0]?.model ?? "unknown processor", `${cpus().length} cores`, `${Math.round(totalmem() / 2 ** 30)} GiB`],
+  ...[...usedDevices, `Node.js ${process.versions.node}`],
+].join(", ");
 if (json) console.log(JSON.stringify({ bench: name, machine, ...figures }));
 else console.log(`machine: ${machine}`);

@@ -1,14 +1,14 @@
 import { parseArgs } from "node:util";
-import { boundaryCandidates, loadModel, readSamples } from "../dist/index.js";
+import { boundaryCandidates, readSamples } from "../dist/index.js";
+import { largestDifference } from "./support/scores.mjs";
 import { median, timed } from "./support/timing.mjs";
-import { TRIO_OPTIONS } from "./support/trio.mjs";
+import { openModel, TRIO_OPTIONS } from "./support/trio.mjs";
 
 /**
  * Samples that share most of their prompt, exhaustive search with prefix sharing against plain runs of every boundary
- * without it, in turn. The text is real, cut and put together anew: prompts of --prompt N tokens (default 130) of which
- * the first --shared N (default 100) are the same, completions of --completion N tokens (default 4).
- * Options: --model, --adapter, --samples (default: SmolLM2-135M in ../shared, else the demo), --rounds N (default 1),
- * --threads N.
+ * without it, in turn. The text is real, cut and put together anew: prompts of --prompt N tokens (default 130) of which the
+ * first --shared N (default 100) are the same, completions of --completion N tokens (default 4).
+ * Options: those of support/trio.mjs, --rounds N (default 1), --threads N.
  */
 export async function run({ json, args }) {
   const { values } = parseArgs({
@@ -25,7 +25,7 @@ export async function run({ json, args }) {
   const say = json ? () => undefined : (line) => console.log(line);
   const threads = values.threads === undefined ? {} : { threads: Number(values.threads) };
   const [prompt, shared, completion] = [values.prompt, values.shared, values.completion].map(Number);
-  const model = await loadModel(values.model);
+  const model = await openModel(values);
   const adapter = await model.loadAdapter(values.adapter);
   const { samples: read } = await readSamples(values.samples, model);
   const text = read.flatMap(({ tokens }) => [...tokens]);
@@ -54,11 +54,7 @@ export async function run({ json, args }) {
     const plain = await timed(() => apart.score(candidates, { plain: true }));
     const tree = await timed(() => together.score(candidates));
     speedups.push(plain.seconds / tree.seconds);
-    for (const [index, scores] of tree.value.entries()) {
-      for (const [sample, score] of scores.entries()) {
-        largest = Math.max(largest, Math.abs(score - plain.value[index][sample]));
-      }
-    }
+    largest = Math.max(largest, largestDifference(tree.value, plain.value));
     say(`round ${round + 1}: plain ${plain.seconds.toFixed(2)} s, with shared prefixes ${tree.seconds.toFixed(2)} s`);
   }
   await model.dispose();

@@ -1,15 +1,15 @@
 import { parseArgs } from "node:util";
-import { boundaryCandidates, calibrate, loadModel, readSamples } from "../dist/index.js";
+import { boundaryCandidates, calibrate, readSamples } from "../dist/index.js";
 import { conclude } from "../dist/search/conclude.js";
 import { timed } from "./support/timing.mjs";
-import { TRIO_OPTIONS } from "./support/trio.mjs";
+import { openModel, TRIO_OPTIONS } from "./support/trio.mjs";
 
 /**
  * A race over all boundaries against plain runs of every boundary, one after the other, by the clock and by processor time.
- * Plain runs of all samples take long: they are measured on a few of them and scaled by tokens, and the exhaustive choice comes
- * from one trie, whose scores are those of plain runs bit for bit (`bench search`, the native tests). Options: --model, --adapter,
- * --samples (default: SmolLM2-135M in ../shared, else the demo), --limit N samples, --plain-samples N (default 24; `all`: nothing
- * is scaled, and the choice is that of the plain runs), --margin X (default 0.02), --seed N, --threads N.
+ * Plain runs of all samples take long: they are measured on a few of them and scaled by tokens, and the exhaustive choice
+ * comes from one trie, whose scores are those of plain runs bit for bit (`bench search`, the native tests).
+ * Options: those of support/trio.mjs, --limit N samples, --plain-samples N (default 24; `all`: nothing is scaled, and the
+ * choice is that of the plain runs), --margin X (default 0.02), --seed N, --threads N.
  */
 export async function run({ json, args }) {
   const { values } = parseArgs({
@@ -26,7 +26,7 @@ export async function run({ json, args }) {
   const say = json ? () => undefined : (line) => console.log(line);
   const [margin, seed] = [Number(values.margin), Number(values.seed)];
   const threads = values.threads === undefined ? {} : { threads: Number(values.threads) };
-  const model = await loadModel(values.model);
+  const model = await openModel(values);
   const adapter = await model.loadAdapter(values.adapter);
   const set = await readSamples(values.samples, model, { ...(values.limit && { limit: Number(values.limit) }) });
   const candidates = boundaryCandidates(model.layers, adapter.file.layers);

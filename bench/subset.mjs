@@ -1,11 +1,11 @@
 import { parseArgs } from "node:util";
-import { boundaryCandidates, calibrate, loadModel, readSamples } from "../dist/index.js";
-import { TRIO_OPTIONS } from "./support/trio.mjs";
+import { boundaryCandidates, calibrate, readSamples } from "../dist/index.js";
+import { openModel, TRIO_OPTIONS } from "./support/trio.mjs";
 
 /**
  * Subset search with boost, judged on samples that neither ranked nor fitted (cross-fit), by layers and by halves of layers;
- * its cost beside an exhaustive boundary search. Options: --model, --adapter, --samples (default: SmolLM2-135M in ../shared, else
- * the demo), --limit N samples, --seed N, --threads N, --per layer|module (default: both).
+ * its cost beside an exhaustive boundary search.
+ * Options: those of support/trio.mjs, --limit N samples, --seed N, --threads N, --per layer|module (default: both).
  */
 export async function run({ json, args }) {
   const { values } = parseArgs({
@@ -19,7 +19,7 @@ export async function run({ json, args }) {
     },
   });
   const say = json ? () => undefined : (line) => console.log(line);
-  const model = await loadModel(values.model);
+  const model = await openModel(values);
   const set = await readSamples(values.samples, model, { ...(values.limit && { limit: Number(values.limit) }) });
   const wanted = values.per === undefined ? ["layer", "module"] : [values.per];
   const figures = { samples: set.samples.length };

@@ -3,19 +3,18 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { boundaryCandidates, loadModel, readSamples } from "../dist/index.js";
+import { boundaryCandidates, readSamples } from "../dist/index.js";
 import { sources } from "../native/llama-cpp.mjs";
 import { median, timed } from "./support/timing.mjs";
-import { TRIO_OPTIONS } from "./support/trio.mjs";
+import { openModel, TRIO_OPTIONS } from "./support/trio.mjs";
 
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 
 /**
  * Layer-token throughput of an exhaustive boundary search of one batch against llama-bench's prompt processing of as many
  * tokens, same model and threads, in turn. llama-bench is built once from the sources that node-llama-cpp carries, which
- * takes some minutes; --llama-bench PATH uses another build.
- * Options: --model, --adapter, --samples (default: SmolLM2-135M in ../shared, else the demo), --rounds N (default 3),
- * --threads N (default 2).
+ * takes some minutes; --llama-bench PATH uses another build, as --gpu needs.
+ * Options: those of support/trio.mjs, --rounds N (default 3), --threads N (default 2).
  */
 export async function run({ json, args }) {
   const { values } = parseArgs({
@@ -28,9 +27,13 @@ export async function run({ json, args }) {
     },
   });
   const say = json ? () => undefined : (line) => console.log(line);
+  if (values.gpu !== "none" && values["llama-bench"] === undefined) {
+    throw new Error("Expected --llama-bench PATH with --gpu: the one that is built here computes on the CPU.");
+  }
   const llamaBench = values["llama-bench"] ?? buildLlamaBench(say);
+  const gpuLayers = values.gpu === "none" ? 0 : Number(values["gpu-layers"] ?? 999);
   const threads = Number(values.threads);
-  const model = await loadModel(values.model);
+  const model = await openModel(values);
   const adapter = await model.loadAdapter(values.adapter);
   const { samples } = await readSamples(values.samples, model);
   const candidates = boundaryCandidates(model.layers, adapter.file.layers);
@@ -41,7 +44,12 @@ export async function run({ json, args }) {
 
   const ratios = [];
   for (let round = 0; round < Number(values.rounds); round++) {
-    const theirs = promptTokensPerSecond(llamaBench, values.model, session.tokens, threads);
+    const theirs = promptTokensPerSecond(llamaBench, {
+      model: values.model,
+      gpuLayers,
+      threads,
+      tokens: session.tokens,
+    });
     const { seconds } = await timed(() => session.score(candidates));
     const ours = (passes * session.tokens) / seconds;
     ratios.push(ours / theirs);
@@ -65,8 +73,9 @@ function fillingOneBatch(samples, budget) {
   });
 }
 
-function promptTokensPerSecond(program, model, tokens, threads) {
-  const options = ["-m", model, "-p", tokens, "-n", 0, "-b", tokens, "-ub", tokens, "-t", threads, "-ngl", 0, "-r", 3];
+function promptTokensPerSecond(program, { model, gpuLayers, threads, tokens }) {
+  const size = ["-p", tokens, "-n", 0, "-b", tokens, "-ub", tokens, "-r", 3];
+  const options = ["-m", model, "-t", threads, "-ngl", gpuLayers, ...size];
   const output = execFileSync(program, [...options.map(String), "-o", "json"], {
     encoding: "utf8",
     stdio: ["ignore", "pipe", "ignore"],

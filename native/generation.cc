@@ -39,8 +39,21 @@ Generation::Generation(ModelHandle base, const GenerationShape& shape)
     return running != nullptr && running->aborted.load();
   };
   parameters.abort_callback_data = this;
+  if (shape_.fused_lora) {
+    parameters.cb_eval = [](ggml_tensor* node, bool ask, void* self) {
+      static_cast<Generation*>(self)->Ask(node, ask);
+      return false;
+    };
+    parameters.cb_eval_user_data = this;
+  }
   context_.reset(llama_init_from_model(model_.get(), parameters));
   if (!context_) throw NativeError("CONTEXT", log.Explain("llama.cpp could not make a context"));
+}
+
+void Generation::Ask(ggml_tensor* node, bool ask) {
+  if (!ask) return;
+  edits_.Restore(node);
+  if (applied_ && applied_->sums) lora_sums_.Ask(node, *applied_->sums, edits_);
 }
 
 void Generation::SetStrengths(std::shared_ptr<AdapterParts> adapter, const std::vector<float>& strengths) {

@@ -17,6 +17,7 @@ struct GenerationShape {
   int32_t batch_tokens;  // computed at once
   int32_t max_rows;      // tokens of one step for which logits are wanted
   int32_t threads;
+  bool fused_lora;  // of the adapter that will be set
 };
 
 // What one step appends to the sequences that take part in it.
@@ -59,6 +60,7 @@ class Generation {
   std::atomic<bool> busy{false};
 
  private:
+  void Ask(ggml_tensor* node, bool ask);
   void Check(const GenerationStep& step) const;
   void Decode(const GenerationStep& step);
   void Choose(const GenerationStep& step, GenerationResult& result);
@@ -66,6 +68,8 @@ class Generation {
 
   ModelHandle model_;                      // declared first: the context is freed before its model
   std::shared_ptr<AdapterParts> applied_;  // what the context refers to
+  NodeEdits edits_;
+  LoraSumHook lora_sums_;
   GenerationShape shape_;
   ContextHandle context_;
   std::vector<int32_t> lengths_;         // [slots] tokens in memory

@@ -21,6 +21,7 @@ GenerationShape ReadGenerationShape(const Napi::Object& options) {
   shape.batch_tokens = arguments::Integer(options, "batchTokens", 1, shape.context_tokens);
   shape.max_rows = arguments::Integer(options, "maxRows", 1, shape.batch_tokens);
   shape.threads = arguments::Integer(options, "threads", 1, 512);
+  shape.fused_lora = arguments::Boolean(options, "fusedLora");
   return shape;
 }
 

@@ -12,14 +12,13 @@ double Now() { return std::chrono::duration<double>(std::chrono::steady_clock::n
 
 }  // namespace
 
-bool GraphReplay::Evaluate(ggml_tensor* tensor, bool ask, void* self) noexcept {
-  auto* replay = static_cast<GraphReplay*>(self);
+bool GraphReplay::Evaluate(ggml_tensor* tensor, bool ask) noexcept {
   try {
-    if (ask) return replay->Ask(tensor);
-    replay->Done(tensor);
+    if (ask) return Ask(tensor);
+    Done(tensor);
   } catch (const std::exception&) {
     // Exceptions must not cross llama.cpp's frames; EndRun reports the run as failed.
-    replay->mismatch_ = true;
+    mismatch_ = true;
   }
   return true;
 }
@@ -185,28 +184,18 @@ size_t GraphReplay::kept_bytes() const {
   return bytes;
 }
 
-void GraphReplay::Skip(ggml_tensor* tensor) {
-  skipped_[tensor] = tensor->op;
-  tensor->op = GGML_OP_NONE;
-}
-
 bool GraphReplay::Ask(ggml_tensor* tensor) {
-  const auto skipped = skipped_.find(tensor);
-  if (skipped != skipped_.end()) {
-    if (tensor->op == GGML_OP_NONE) tensor->op = skipped->second;
-    skipped_.erase(skipped);
-  }
   switch (mode_) {
     case Mode::kPlain:
       return false;
     case Mode::kSkip:
-      Skip(tensor);
+      edits_.Skip(tensor);
       return false;
     case Mode::kRecord:
       // No graph asks about a node twice, and a graph built anew lies in the same memory, so its first node was seen.
       if (recording_.empty() || recording_.back().Has(tensor)) recording_.emplace_back();
       recording_.back().Add(tensor);
-      Skip(tensor);
+      edits_.Skip(tensor);
       return false;
     case Mode::kRun:
       break;
@@ -226,7 +215,7 @@ bool GraphReplay::Ask(ggml_tensor* tensor) {
     return false;
   }
   const Action& action = actions_[cursor_++];
-  if (action.skip) Skip(tensor);
+  if (action.skip) edits_.Skip(tensor);
   return action.restore >= 0 || !action.capture.empty();
 }
 

@@ -4,11 +4,11 @@
 #include <map>
 #include <memory>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 #include "ggml.h"
 #include "graph_record.h"
+#include "node_edits.h"
 
 // Resumes llama.cpp's graphs between layers, through the public `cb_eval` hook alone.
 //
@@ -18,10 +18,12 @@
 // the same graph, passed once with every node skipped.
 class GraphReplay {
  public:
-  explicit GraphReplay(int32_t layers) : layers_(layers), states_(static_cast<size_t>(layers)) {}
+  // `edits` outlives the replay.
+  GraphReplay(int32_t layers, NodeEdits& edits)
+      : layers_(layers), edits_(edits), states_(static_cast<size_t>(layers)) {}
 
-  // For llama_context_params.cb_eval, with the GraphReplay as user data.
-  static bool Evaluate(ggml_tensor* tensor, bool ask, void* self) noexcept;
+  // For llama_context_params.cb_eval; a node that is asked about was restored before.
+  bool Evaluate(ggml_tensor* tensor, bool ask) noexcept;
 
   // What the next decode shall do; call before llama_decode. `structure` names the set of adapters in use: graphs of
   // one structure have the same nodes.
@@ -81,7 +83,6 @@ class GraphReplay {
 
   bool Ask(ggml_tensor* tensor);
   void Done(ggml_tensor* tensor);
-  void Skip(ggml_tensor* tensor);
   void Begin(Mode mode);
   void PlanActions(const GraphRecord& record, size_t graph);
   // Where the run in progress starts, and what it writes there.
@@ -89,10 +90,8 @@ class GraphReplay {
   const std::vector<Slot>& Restored(size_t graph) const;
 
   int32_t layers_;
+  NodeEdits& edits_;
   Mode mode_ = Mode::kPlain;
-
-  // Ops of skipped nodes: llama.cpp may reuse the graph, so each is put back when its node is seen again.
-  std::unordered_map<ggml_tensor*, ggml_op> skipped_;
 
   std::vector<GraphRecord> recording_;  // the decode that is being recorded
 

@@ -57,12 +57,20 @@ std::string PairOf(const char* name) {
   return text.substr(0, text.rfind(".lora_"));
 }
 
+// How pairs are prepared for being computed with.
+struct Preparation {
+  int32_t rank_multiple;
+  bool fused_lora;
+};
+
 // Rows of B can be made longer only where elements stand alone; the factors of an embedding are laid out otherwise.
-Padding PaddingOf(const AdapterSource& source, const char* name, int32_t multiple) {
+Padding PaddingOf(const AdapterSource& source, const char* name, const Preparation& preparation) {
   const std::string pair = PairOf(name);
   const ggml_tensor* b = ggml_get_tensor(source.tensors.get(), (pair + ".lora_b").c_str());
   const int64_t rank = b == nullptr ? 1 : b->ne[0];
-  const bool fixed = b == nullptr || ggml_blck_size(b->type) != 1 || pair.find("token_embd") != std::string::npos;
+  const bool fixed = b == nullptr || ggml_blck_size(b->type) != 1 || pair.find("token_embd") != std::string::npos ||
+                     (preparation.fused_lora && b->ne[2] == 1);
+  const int64_t multiple = preparation.rank_multiple;
   return {rank, fixed ? rank : (rank + multiple - 1) / multiple * multiple};
 }
 
@@ -84,7 +92,7 @@ void ReadPadded(const AdapterSource& source, int64_t id, const ggml_tensor* padd
 // Writes tensors as an adapter file of its own and loads it from there: llama.cpp's only public door. All are padded by
 // the same ratio, since a file has one alpha.
 AdapterHandle LoadTogether(llama_model* model, const AdapterSource& source, const std::vector<int64_t>& members,
-                           int32_t multiple) {
+                           const Preparation& preparation) {
   log_lines::Collector log;
   GgmlHandle shapes(ggml_init({members.size() * ggml_tensor_overhead(), nullptr, /*no_alloc=*/true}));
   GgufHandle part(gguf_init_empty());
@@ -92,7 +100,7 @@ AdapterHandle LoadTogether(llama_model* model, const AdapterSource& source, cons
   std::vector<std::vector<uint8_t>> data;
   for (int64_t id : members) {
     const char* name = gguf_get_tensor_name(source.gguf.get(), id);
-    const Padding padding = PaddingOf(source, name, multiple);
+    const Padding padding = PaddingOf(source, name, preparation);
     const ggml_tensor* original = ggml_get_tensor(source.tensors.get(), name);
     const bool is_a = std::strstr(name, ".lora_a") != nullptr;
     const bool pads = padding.padded != padding.rank;
@@ -123,21 +131,21 @@ AdapterHandle LoadTogether(llama_model* model, const AdapterSource& source, cons
 }
 
 std::vector<AdapterHandle> LoadPart(llama_model* model, const AdapterSource& source,
-                                    const std::vector<int64_t>& members, int32_t multiple) {
+                                    const std::vector<int64_t>& members, const Preparation& preparation) {
   std::map<double, std::vector<int64_t>> by_ratio;
   for (int64_t id : members) {
-    by_ratio[PaddingOf(source, gguf_get_tensor_name(source.gguf.get(), id), multiple).ratio()].push_back(id);
+    by_ratio[PaddingOf(source, gguf_get_tensor_name(source.gguf.get(), id), preparation).ratio()].push_back(id);
   }
   std::vector<AdapterHandle> adapters;
   for (const auto& [ratio, together] : by_ratio) {
-    adapters.push_back(LoadTogether(model, source, together, multiple));
+    adapters.push_back(LoadTogether(model, source, together, preparation));
   }
   return adapters;
 }
 
 std::shared_ptr<AdapterParts> LoadParts(const ModelHandle& model, const std::string& path,
                                         const std::vector<int32_t>& part_of_tensor, int32_t per_layer,
-                                        int32_t rank_multiple, const JobState& job) {
+                                        const Preparation& preparation, const JobState& job) {
   const AdapterSource source = OpenAdapter(path);
   const int64_t tensors = gguf_get_n_tensors(source.gguf.get());
   const auto part_count = static_cast<size_t>(llama_model_n_layer(model.get())) * static_cast<size_t>(per_layer) + 2;
@@ -156,9 +164,10 @@ std::shared_ptr<AdapterParts> LoadParts(const ModelHandle& model, const std::str
   auto result = std::make_shared<AdapterParts>();
   result->model = model;
   result->per_layer = static_cast<size_t>(per_layer);
+  if (preparation.fused_lora) result->sums = std::make_unique<LoraSums>();
   for (const std::vector<int64_t>& part : members) {
     if (job.aborted) throw NativeError("CANCELLED", "Cancelled while loading the adapter.");
-    result->parts.push_back(LoadPart(model.get(), source, part, rank_multiple));
+    result->parts.push_back(LoadPart(model.get(), source, part, preparation));
   }
   return result;
 }
@@ -198,8 +207,9 @@ Napi::Value LayeredAdapter::Load(const Napi::CallbackInfo& info) {
       [handle = model->handle(env), path = arguments::String(options, "path"),
        part_of_tensor = arguments::Int32s(options, "partOfTensor"),
        per_layer = arguments::Integer(options, "partsPerLayer", 1, 2),
-       rank_multiple = arguments::Integer(options, "rankMultiple", 1, 1024),
-       job = control->state()] { return LoadParts(handle, path, part_of_tensor, per_layer, rank_multiple, *job); },
+       preparation =
+           Preparation{arguments::Integer(options, "rankMultiple", 1, 1024), arguments::Boolean(options, "fusedLora")},
+       job = control->state()] { return LoadParts(handle, path, part_of_tensor, per_layer, preparation, *job); },
       Wrap);
 }
 

@@ -181,18 +181,11 @@ void AddLens(const ScorerState& state, size_t layer, LensResult& result) {
 }  // namespace
 
 ScorerState::ScorerState(ModelHandle base, const ScorerShape& asked)
-    : model(std::move(base)), replay(llama_model_n_layer(model.get())), shape(asked) {
+    : model(std::move(base)), replay(llama_model_n_layer(model.get()), edits), shape(asked) {
   log_lines::Collector log;
   llama_context_params parameters = ContextParameters(shape);
-  parameters.cb_eval = [](ggml_tensor* tensor, bool ask, void* self) {
-    auto* state = static_cast<ScorerState*>(self);
-    const JobState* running = state->job;
-    // Backends other than the CPU's know no abort: what is left of the graph is skipped.
-    if (ask && running != nullptr && running->aborted) state->replay.SkipEverything();
-    const bool replays = GraphReplay::Evaluate(tensor, ask, &state->replay);
-    if (!state->graph_loss || !state->graph_loss->Wants(tensor)) return replays;
-    if (!ask) state->graph_loss->Read(tensor);
-    return true;
+  parameters.cb_eval = [](ggml_tensor* node, bool ask, void* self) {
+    return static_cast<ScorerState*>(self)->Evaluate(node, ask);
   };
   parameters.cb_eval_user_data = this;
   parameters.abort_callback = [](void* self) {
@@ -214,6 +207,23 @@ ScorerState::ScorerState(ModelHandle base, const ScorerShape& asked)
     context.reset(llama_init_from_model(model.get(), parameters));
   }
   if (!context) throw NativeError("CONTEXT", log.Explain("llama.cpp could not make a context"));
+}
+
+bool ScorerState::Evaluate(ggml_tensor* node, bool ask) {
+  if (ask) {
+    edits.Restore(node);
+    const JobState* running = job;
+    // Backends other than the CPU's know no abort: what is left of the graph is skipped.
+    if (running != nullptr && running->aborted) replay.SkipEverything();
+  }
+  bool wanted = replay.Evaluate(node, ask);
+  if (ask && applied && applied->sums) lora_sums.Ask(node, *applied->sums, edits);
+  if (graph_loss && graph_loss->Wants(node)) {
+    if (!ask) graph_loss->Read(node);
+    wanted = true;
+  }
+  if (ask && wanted) lora_sums.Commit();
+  return wanted;
 }
 
 RunResult Execute(ScorerState& state, const RunRequest& request) {

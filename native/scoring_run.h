@@ -18,8 +18,13 @@
 struct ScorerState {
   ScorerState(ModelHandle base, const ScorerShape& asked);
 
+  // For llama_context_params.cb_eval: whether the node's value is wanted once it has run; and when it has.
+  bool Evaluate(ggml_tensor* node, bool ask);
+
   ModelHandle model;                      // declared first: the context is freed before its model
   std::shared_ptr<AdapterParts> applied;  // what the context refers to
+  NodeEdits edits;
+  LoraSumHook lora_sums;
   GraphReplay replay;
   std::unique_ptr<GraphLoss> graph_loss;  // null: the loss is summed on the host
   ContextHandle context;

@@ -155,6 +155,7 @@ export async function machineInputs(
     ].join(", "),
     "what has a strength of its own (--per)": adapter.per,
     "rank padding": String(adapter.rankMultiple),
+    "LoRA products": adapter.fusedLora ? "fused" : "llama.cpp",
     threads: String(session.threads),
     processor: systemInfo,
   };

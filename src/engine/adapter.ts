@@ -17,8 +17,13 @@ export interface LoadAdapterOptions extends JobOptions {
   /** While `hf:owner/name[/file]` is downloaded: bytes on disk, and in all of the file. */
   readonly onDownload?: ((doneBytes: number, totalBytes: number) => void) | undefined;
   /**
-   * Ranks are padded with zeros to a multiple of this: the same function, in other roundings and on the CPU in less time.
-   * Default: 16 on the CPU, else 1, which leaves every bit as it is.
+   * What a pair adds to its matrix product is computed in one node of the graph in place of llama.cpp's three: the same function,
+   * in other roundings and in less time. For models that are on the CPU alone. Default there: true, unless `rankMultiple` is given.
+   */
+  readonly fusedLora?: boolean | undefined;
+  /**
+   * Ranks are padded with zeros to a multiple of this: the same function, in other roundings and on the CPU in less time; with
+   * `fusedLora` those of experts only. Default: 16 on the CPU, else 1, which leaves every bit as it is.
    */
   readonly rankMultiple?: number | undefined;
   /**
@@ -52,6 +57,7 @@ interface LoadedFile {
   /** Of the file before it was read. */
   readonly state: string;
   readonly rankMultiple: number;
+  readonly fusedLora: boolean;
   readonly per: "layer" | "module";
 }
 
@@ -64,6 +70,8 @@ export class Adapter extends Owned {
   readonly #parent: NativeParent;
   /** What its ranks were padded to a multiple of; 1: not at all. */
   readonly rankMultiple: number;
+  /** Whether what a pair adds is one node. */
+  readonly fusedLora: boolean;
   /** What has a strength of its own. */
   readonly per: "layer" | "module";
   readonly #fileState: string;
@@ -71,11 +79,12 @@ export class Adapter extends Owned {
   /** @internal */
   constructor(model: Model, native: NativeAdapter, loaded: LoadedFile, parent: NativeParent) {
     super(model);
-    const { file, state, rankMultiple, per } = loaded;
+    const { file, state, rankMultiple, fusedLora, per } = loaded;
     this.label = `adapter ${file.path}`;
     this.model = model;
     this.file = file;
     this.rankMultiple = rankMultiple;
+    this.fusedLora = fusedLora;
     this.per = per;
     this.#fileState = state;
     this.#native = native;
@@ -165,7 +174,7 @@ export class Adapter extends Owned {
     return await loadParts(
       this.#parent,
       this.file,
-      { layers: this.model.layers, rankMultiple: 1, per: this.per },
+      { layers: this.model.layers, rankMultiple: 1, fusedLora: false, per: this.per },
       { signal },
     );
   }
@@ -180,6 +189,7 @@ export interface Parting {
   /** L, of the model. */
   readonly layers: number;
   readonly rankMultiple: number;
+  readonly fusedLora: boolean;
   readonly per: "layer" | "module";
 }
 
@@ -187,7 +197,7 @@ export interface Parting {
 export function loadParts(
   { addon, model }: NativeParent,
   file: AdapterFile,
-  { layers, rankMultiple, per }: Parting,
+  { layers, rankMultiple, fusedLora, per }: Parting,
   options: JobOptions,
 ): Promise<NativeAdapter> {
   const partsPerLayer = per === "module" ? 2 : 1;
@@ -195,7 +205,8 @@ export function loadParts(
   const { path } = file;
   return nativeJob(
     addon,
-    (control) => addon.loadAdapter({ model, path, partOfTensor: parts, partsPerLayer, rankMultiple, control }),
+    (control) =>
+      addon.loadAdapter({ model, path, partOfTensor: parts, partsPerLayer, rankMultiple, fusedLora, control }),
     options,
   );
 }

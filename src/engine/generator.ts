@@ -55,7 +55,7 @@ export class Generator extends Owned {
 
   /** @internal */
   constructor(
-    owner: Owned & SessionSource & { readonly model: Model },
+    owner: Owned & SessionSource & { readonly model: Model; readonly fusedLora: boolean },
     handles: { readonly addon: NativeAddon; readonly model: NativeModel; readonly adapter: NativeAdapter },
     prompts: readonly Prompt[],
     options: GeneratorOptions,
@@ -81,6 +81,7 @@ export class Generator extends Owned {
       maxSequences,
       contextTokens: cells,
       threads: this.threads,
+      fusedLora: owner.fusedLora,
     });
   }
 

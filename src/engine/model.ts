@@ -125,7 +125,15 @@ export class Model extends Owned implements Tokenizer {
    */
   async loadAdapter(path: string, options: LoadAdapterOptions = {}): Promise<Adapter> {
     this.requireOpen();
-    const { rankMultiple = this.placement.backend === "CPU" ? CPU_RANK_MULTIPLE : 1, per = "layer" } = options;
+    const onCpu = this.placement.backend === "CPU";
+    const { rankMultiple = onCpu ? CPU_RANK_MULTIPLE : 1, per = "layer" } = options;
+    const { fusedLora = onCpu && options.rankMultiple === undefined } = options;
+    if (fusedLora && !onCpu) {
+      throw new UsageError(
+        "FUSED_LORA_DEVICE",
+        `\`fusedLora\` is for models on the CPU, and this one is on ${this.placement.backend}. Leave it out.`,
+      );
+    }
     if (!PER.includes(per)) {
       throw new UsageError(
         "PER_RANGE",
@@ -147,8 +155,8 @@ export class Model extends Owned implements Tokenizer {
     requireCompatible(this.file, file);
     await requireSoundValues(file, { signal: options.signal });
     const parent = { addon: this.#addon, model: this.#native };
-    const native = await loadParts(parent, file, { layers: this.layers, rankMultiple, per }, options);
-    return new Adapter(this, native, { file, state, rankMultiple, per }, parent);
+    const native = await loadParts(parent, file, { layers: this.layers, rankMultiple, fusedLora, per }, options);
+    return new Adapter(this, native, { file, state, rankMultiple, fusedLora, per }, parent);
   }
 
   /** @internal Prepares the timing of whole adapters; nothing is allocated before the first run. */

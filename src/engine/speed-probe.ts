@@ -100,6 +100,7 @@ export class SpeedProbe extends Owned {
       batchTokens: sequences * promptTokens,
       maxRows: sequences,
       threads: this.threads,
+      fusedLora: false,
     };
     this.#generator ??= await nativeJob(
       this.#addon,

@@ -179,6 +179,8 @@ export interface NativeGeneratorShape {
   /** Tokens of one step for which logits are wanted. */
   readonly maxRows: number;
   readonly threads: number;
+  /** Of the adapter that will be set, see `loadAdapter`. */
+  readonly fusedLora: boolean;
 }
 
 /** What one step appends to the sequences that take part in it. */
@@ -264,6 +266,8 @@ export interface NativeAddon {
     readonly partsPerLayer: number;
     /** Ranks inside the layers are padded with zeros to a multiple of this; 1: every bit as in the file. */
     readonly rankMultiple: number;
+    /** What a pair adds is one node in place of llama.cpp's three; only for a model that is on the CPU alone. */
+    readonly fusedLora: boolean;
     readonly control: NativeJobControl;
   }): Promise<NativeAdapter>;
   /** As llama.cpp's own programs load it: one strength for all of it. */

@@ -20,6 +20,8 @@ export interface RecipeEngine {
   readonly packing: string;
   /** Ranks are padded to a multiple of it in memory. */
   readonly rankMultiple: number;
+  /** What a pair adds is one node of the graph; absent in recipes of versions that did not know it, and then false. */
+  readonly fusedLora?: boolean | undefined;
 }
 
 /**

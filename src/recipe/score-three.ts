@@ -38,6 +38,7 @@ export async function scoreThree(
       systemInfo,
       packing: createHash("sha256").update(JSON.stringify(session.batches)).digest("hex"),
       rankMultiple: adapter.rankMultiple,
+      fusedLora: adapter.fusedLora,
     },
     session: {
       threads: session.threads,

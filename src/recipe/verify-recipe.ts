@@ -160,13 +160,15 @@ async function trimAgain(
 }
 
 /** What makes the recorded scores no partners for new ones. */
-function engineChanges(recorded: RecipeEngine, now: RecipeEngine): readonly string[] {
+function engineChanges(recipe: RecipeEngine, now: RecipeEngine): readonly string[] {
+  const recorded = { ...recipe, fusedLora: recipe.fusedLora ?? false };
   const names = {
     llamaCpp: "llama.cpp",
     backend: "backend",
     systemInfo: "the processor's kernels",
     packing: "packing of the samples",
     rankMultiple: "padding of ranks",
+    fusedLora: "fused LoRA products",
   } as const;
   const keys = Object.keys(names) as (keyof typeof names)[];
   return keys

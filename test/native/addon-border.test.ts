@@ -150,6 +150,7 @@ describe("all scales 0 is the base model, bit for bit", () => {
       partOfTensor: partOfTensor(file, layers),
       partsPerLayer: 1,
       rankMultiple: 1,
+      fusedLora: false,
       control: run.control,
     });
     const whole = await addon.loadWholeAdapter({ model, path: DEMO.adapter });

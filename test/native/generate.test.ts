@@ -213,10 +213,11 @@ test("layers at strength 1 choose as the adapter that llama.cpp loads whole", as
     partOfTensor: parts,
     partsPerLayer: 1,
     rankMultiple: 1,
+    fusedLora: false,
     control,
   });
   const whole = await addon.loadWholeAdapter({ model, path: adapterPath });
-  const shape = { contextTokens: 64, maxSequences: 2, batchTokens: 64, maxRows: 64, threads: 1 };
+  const shape = { contextTokens: 64, maxSequences: 2, batchTokens: 64, maxRows: 64, threads: 1, fusedLora: false };
   const generator = await addon.createGenerator({ model, ...shape });
   const step = {
     slots: Int32Array.of(1, 0),

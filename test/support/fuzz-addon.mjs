@@ -151,7 +151,7 @@ const TARGETS = [
   [
     "loadAdapter",
     () => addon.loadAdapter,
-    { model, path: adapterPath, partOfTensor, partsPerLayer: 2, rankMultiple: 16, control },
+    { model, path: adapterPath, partOfTensor, partsPerLayer: 2, rankMultiple: 16, fusedLora: true, control },
   ],
   ["loadWholeAdapter", () => addon.loadWholeAdapter, { model, path: base }],
   ["createScorer", () => addon.createScorer, { model, ...shape }],

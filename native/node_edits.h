@@ -1,0 +1,43 @@
+#pragma once
+
+#include <cstring>
+#include <unordered_map>
+
+#include "ggml.h"
+
+// Changes that the `cb_eval` hook makes to nodes of llama.cpp's graphs before they run. llama.cpp may run a built graph
+// again, so each change is taken back when its node is seen again.
+class NodeEdits {
+ public:
+  // Call first for every node that is asked about.
+  void Restore(ggml_tensor* node) {
+    const auto edit = edits_.find(node);
+    if (edit == edits_.end()) return;
+    // A graph built anew may lie in the same memory, with an op of its own.
+    if (node->op == edit->second.now) {
+      node->op = edit->second.original;
+      if (edit->second.now != GGML_OP_NONE) std::memset(node->op_params, 0, sizeof(node->op_params));
+    }
+    edits_.erase(edit);
+  }
+
+  // Every backend skips a node without an operation.
+  void Skip(ggml_tensor* node) {
+    edits_[node] = {node->op, GGML_OP_NONE};
+    node->op = GGML_OP_NONE;
+  }
+
+  // `node` computes what `other` would, of its own sources. Only for a node whose op has no parameters.
+  void Replace(ggml_tensor* node, const ggml_tensor& other) {
+    edits_[node] = {node->op, other.op};
+    node->op = other.op;
+    std::memcpy(node->op_params, other.op_params, sizeof(node->op_params));
+  }
+
+ private:
+  struct Edit {
+    ggml_op original;
+    ggml_op now;
+  };
+  std::unordered_map<ggml_tensor*, Edit> edits_;
+};
