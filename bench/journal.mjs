@@ -14,7 +14,7 @@ const [ADAPTER, RESULT] = ["small.gguf", "result.json"];
  * very result and files of a run that was left alone, and how many had half a file after the kill.
  * Options: --model, --adapter, --samples (default: the demo, a search of seconds), --gpu, --gpu-layers, --kills N (default
  * 100), --jobs N at the same time (default 2), --limit N samples (default 8), --threads N (default 1), --margin X (default
- * 0.1).
+ * 0.1), --objective (default nll; answers are kept and compared as well), --answer-tokens N (default 8).
  */
 export async function run({ json, args }) {
   const { values } = parseArgs({
@@ -26,6 +26,8 @@ export async function run({ json, args }) {
       limit: { type: "string", default: "8" },
       threads: { type: "string", default: "1" },
       margin: { type: "string", default: "0.1" },
+      objective: { type: "string", default: "nll" },
+      "answer-tokens": { type: "string", default: "8" },
     },
   });
   const say = json ? () => undefined : (line) => console.log(line);
@@ -85,7 +87,8 @@ function search(values, folder, ...more) {
   const { gpu, "gpu-layers": gpuLayers, limit, threads, margin } = values;
   const inputs = [values.model, values.adapter, values.samples].map((path) => resolve(path));
   const place = ["--gpu", gpu, ...(gpuLayers === undefined ? [] : ["--gpu-layers", gpuLayers])];
-  const options = ["--limit", limit, "--threads", threads, "--margin", margin, ...place, ...more];
+  const judged = ["--objective", values.objective, "--answer-tokens", values["answer-tokens"], "--keep-answers"];
+  const options = ["--limit", limit, "--threads", threads, "--margin", margin, ...judged, ...place, ...more];
   return spawn(process.execPath, [MAIN, "calibrate", ...inputs, "-o", ADAPTER, "--json", RESULT, ...options], {
     cwd: folder,
     stdio: "ignore",

@@ -2,20 +2,23 @@ import { withReferences } from "../data/references.js";
 import type { SampleSet } from "../data/sample.js";
 import type { Adapter } from "../engine/adapter.js";
 import type { ScoreSession } from "../engine/score-session.js";
-import { AnswerWriter, cutNotice } from "../evaluation/answer-writer.js";
+import { strengthsOf } from "../engine/candidate-strengths.js";
+import { AnswerWriter, cutNotice, type AnswerOptions } from "../evaluation/answer-writer.js";
 import { answerScorer, requireMetric, type WrittenAnswers } from "../evaluation/answering.js";
-import type { Candidate, NamedScales } from "../lora/candidate.js";
-import type { Metric } from "../metrics/metric.js";
+import type { Candidate } from "../lora/candidate.js";
+import { metricIdentity, type Metric } from "../metrics/metric.js";
+import { checkGeneratorOptions } from "../generation/check-options.js";
 import type { CalibrationResult } from "../result.js";
 import { boundaryCandidates } from "../search/families.js";
 import type { Judgement } from "../search/judge.js";
 import type { SearchScorer } from "../search/scorer.js";
+import type { AnswerJournal } from "./journal-answers.js";
+import type { Journal } from "./journal.js";
 import { LossCurve } from "./loss-curve.js";
 import { blocksOfBatches, type Packing } from "./packing.js";
-import type { AnswerChoices, FirstLookOptions, Scoring, ScoringOptions } from "./scoring.js";
+import { answerInputs, shortened } from "./run-record.js";
+import type { FirstLookOptions, Scoring, ScoringOptions } from "./scoring.js";
 import { sessionScorer } from "./session-scorer.js";
-
-const DEFAULT_ANSWER_TOKENS = 256;
 
 /**
  * Candidates judged by what they write. Their loss is the first look: it puts them in order, so that each is followed by one
@@ -25,13 +28,19 @@ export class AnswerScoring implements Scoring {
   readonly scorer: SearchScorer;
   readonly #adapter: Adapter;
   readonly #session: ScoreSession;
-  readonly #options: AnswerChoices;
+  readonly #options: ScoringOptions;
+  readonly #metric: Metric;
+  readonly #answering: AnswerOptions;
   readonly #batches: readonly (readonly number[])[];
   readonly #blockOf: readonly number[];
   readonly #curve: LossCurve;
   readonly #writer: AnswerWriter;
   /** By candidate, then by sample. */
   readonly #written = new Map<string, Map<number, string>>();
+  #journal: AnswerJournal | null = null;
+  /** The metric has scored answers otherwise than it did before the run was resumed. */
+  #isFickle = false;
+  #secondsPerPass: number | null = null;
 
   /** @throws InputError SAMPLES_NO_REFERENCES, SAMPLES_NO_PROMPT, PROMPT_TOO_LONG, METRIC_*; UsageError GENERATE_OPTION */
   constructor(
@@ -47,10 +56,12 @@ export class AnswerScoring implements Scoring {
     this.#adapter = adapter;
     this.#session = session;
     this.#options = options;
+    this.#metric = metric;
+    this.#answering = { ...options.answers, threads: options.answers?.threads ?? session.threads };
     this.#batches = batches ?? [];
     this.#blockOf = blocksOfBatches(session.batches, blocks ?? new Int32Array());
     this.#curve = new LossCurve(sessionScorer(adapter, set, session), options.signal);
-    this.#writer = new AnswerWriter(adapter, set, this.#batches, { threads: session.threads, ...options.answers });
+    this.#writer = new AnswerWriter(adapter, set, this.#batches, this.#answering);
     this.scorer = answerScorer({
       layers: adapter.model.layers,
       coveredLayers: adapter.file.layers,
@@ -63,12 +74,36 @@ export class AnswerScoring implements Scoring {
         await this.#curve.score(candidates, here);
         return this.#curve.inOrder(candidates, here);
       },
-      write: async (candidate, batch, writing) =>
-        this.#known(candidate, batch) ?? (await this.#writer.write(candidate, batch, writing)),
+      write: (candidate, batch, writing) => this.#writer.write(candidate, batch, writing),
       onAnswers: (written) => {
         this.#keep(written);
       },
+      keepScores: (candidate, batch, scores) => this.#keepScores(candidate, batch, scores),
     });
+  }
+
+  async keepIn(journal: Journal): Promise<readonly string[]> {
+    const metric = metricIdentity(this.#metric);
+    const kept = await journal.answersOf(answerInputs(this.#answering, this.#batches), this.#batches, metric);
+    this.#journal = kept;
+    this.#writer.useStore(kept);
+    if (kept.scoredBy === null || kept.scoredBy === metric) return [];
+    return [
+      `The metric is another one (${shortened(kept.scoredBy)} then, ${shortened(metric)} now): the answers are those that were written, and are scored anew.`,
+    ];
+  }
+
+  passesLeft(candidates: readonly Candidate[]): number {
+    const batches = [...this.#batches.keys()];
+    return candidates.reduce(
+      (sum, candidate) =>
+        sum +
+        this.scorer.cost(
+          [candidate],
+          batches.filter((it) => !this.#writer.knows(candidate, it)),
+        ),
+      0,
+    );
   }
 
   get spent() {
@@ -81,17 +116,20 @@ export class AnswerScoring implements Scoring {
   }
 
   async firstLook(candidates: readonly Candidate[], options: FirstLookOptions): Promise<void> {
+    // The order in which answers are taken up is that in which they were written: the plan asks for these first.
+    await this.secondsPerPass(this.#options.signal);
     await this.#curve.score(candidates, [...this.#session.batches.keys()], options);
   }
 
   /** The full adapter's answers to the first few samples are needed in any case. */
   async secondsPerPass(signal?: AbortSignal): Promise<number> {
+    if (this.#secondsPerPass !== null) return this.#secondsPerPass;
     const full = boundaryCandidates(this.#adapter.model.layers, this.#adapter.file.layers).at(-1);
     if (full === undefined) return NaN;
-    const start = performance.now();
-    const answers = this.#known(full, 0) ?? (await this.#writer.write(full, 0, { signal }));
+    const answers = await this.#writer.write(full, 0, { signal });
     this.#keep({ candidate: full, samples: this.#batches[0] ?? [], answers });
-    return (performance.now() - start) / 1000 / this.#shareOf(0);
+    this.#secondsPerPass = this.#writer.facts.seconds / this.#shareOf(0);
+    return this.#secondsPerPass;
   }
 
   async tell(result: CalibrationResult, judgement: Judgement, samples: readonly number[]): Promise<CalibrationResult> {
@@ -106,11 +144,13 @@ export class AnswerScoring implements Scoring {
       await this.#curve.score(compared, all);
     }
     const losses = this.#curve.judged(judgement.options, samples);
-    const cut = cutNotice(this.#writer.facts, this.#options.answers?.maxTokens ?? DEFAULT_ANSWER_TOKENS);
+    const cut = cutNotice(this.#writer.facts, checkGeneratorOptions(this.#answering).maxTokens);
+    const fickle = `The metric ${this.#metric.name} scored the same answers otherwise than before the run was resumed, though its file is the same: it leaves something to chance, or what it imports has changed. All scores told here are those of now.`;
+    const told = [...notices, ...(cut === null ? [] : [cut]), ...(this.#isFickle ? [fickle] : [])];
     const { passes, naivePasses } = this.#session.facts;
     return {
       ...result,
-      data: { ...result.data, notices: [...result.data.notices, ...notices, ...(cut === null ? [] : [cut])] },
+      data: { ...result.data, notices: [...result.data.notices, ...told] },
       candidates: result.candidates.map((candidate) => {
         const nll = candidate.family === "subset" ? undefined : losses.get(candidate.id);
         const texts = this.#options.keepAnswers === true ? this.#written.get(candidate.id) : undefined;
@@ -143,19 +183,19 @@ export class AnswerScoring implements Scoring {
     return this.#blockOf.flatMap((block, index) => (block === batch ? [index] : []));
   }
 
-  #known(candidate: NamedScales, batch: number): readonly string[] | null {
-    const samples = this.#batches[batch] ?? [];
-    const texts = this.#written.get(candidate.id);
-    const known = samples.map((sample) => texts?.get(sample));
-    if (known.every((text) => text !== undefined)) return known;
-    return this.#options.knownAnswers?.(candidate, samples) ?? null;
-  }
-
   #keep(written: WrittenAnswers): void {
     const texts = this.#written.get(written.candidate.id) ?? new Map<number, string>();
     const isNew = written.samples.some((sample) => !texts.has(sample));
     for (const [place, sample] of written.samples.entries()) texts.set(sample, written.answers[place] ?? "");
     this.#written.set(written.candidate.id, texts);
     if (isNew) this.#options.onAnswers?.(written);
+  }
+
+  async #keepScores(candidate: Candidate, batch: number, scores: readonly number[]): Promise<void> {
+    if (this.#journal === null) return;
+    const strengths = strengthsOf(candidate, this.#adapter);
+    const known = this.#journal.scores(batch, strengths);
+    this.#isFickle ||= known?.some((score, place) => score !== scores[place]) === true;
+    if (known === undefined) await this.#journal.storeScores(batch, strengths, scores);
   }
 }

@@ -1,7 +1,7 @@
 import type { SampleSet } from "../data/sample.js";
 import type { Adapter } from "../engine/adapter.js";
 import type { ScoreProgress, ScoreSessionOptions } from "../engine/session-types.js";
-import { BackendError, CancelledError, UsageError } from "../errors.js";
+import { BackendError, CancelledError } from "../errors.js";
 import type { Family } from "../lora/candidate.js";
 import type { CalibrationResult } from "../result.js";
 import type { Goal } from "../search/choose.js";
@@ -12,7 +12,7 @@ import { checkCalibrationOptions } from "./check-options.js";
 import { identify } from "./file-identity.js";
 import { Guard, type GuardChoices, type GuardedOutcome, type GuardNotice } from "./guard.js";
 import type { JournalOptions } from "./journal.js";
-import { judgedBy, type Judged, type ObjectiveChoice } from "./objective.js";
+import { judgedBy, type ObjectiveChoice } from "./objective.js";
 import { openJournal } from "./open-journal.js";
 import { foldsOfBatches, packingOf } from "./packing.js";
 import { planSession, type CalibrationPlan } from "./plan.js";
@@ -114,12 +114,15 @@ export async function calibrate(
   const source = await identify([adapter.file.gguf], { hash: "full", signal });
   const record = await recordRun(adapter, samples, session, { model, adapter: source });
   const { by, objective } = judgedBy(options.objective);
-  const journaled = { journal: journalFor(by, options.journal), onNotice: options.onNotice };
-  await using journal = await openJournal(session, journaled, async () => ({
+  // Metrics judge what is written, and do not decide it.
+  const question = { ...options, objective: by === "answers" ? "what is written" : objective.name };
+  await using journal = await openJournal(session, options, async () => ({
     machine: await machineInputs(adapter, session, record),
-    samples: sampleInputs({ ...samples, samples: packing.scored }, session, { ...options, objective: objective.name }),
+    samples: sampleInputs({ ...samples, samples: packing.scored }, session, question),
   }));
   if (journal !== null) await guard?.useJournal(journal);
+  const notices = journal === null ? [] : await scoring.keepIn(journal);
+  for (const notice of notices) options.onNotice?.(notice);
   progress.report("plan", 0, 1);
   const plan = await planSession(prepared, adapter, samples, options);
   options.onPlan?.(plan);
@@ -171,9 +174,10 @@ export async function calibrate(
       },
     };
     const outcome = guard === null ? searched : await guard.examine(searched, examining);
+    const result = await tell(outcome, "budget");
     // A run that its budget has stopped can go on.
     if (outcome.stoppedIn === null) await journal?.finish();
-    return await tell(outcome, "budget");
+    return result;
   } catch (error) {
     if (!(error instanceof CancelledError || error instanceof BackendError)) throw error;
     const known = (error.details["partial"] ?? searched) as SearchOutcome | null;
@@ -183,17 +187,6 @@ export async function calibrate(
     if (error instanceof CancelledError) throw new CancelledError(error.message, told);
     throw new BackendError(error.code, error.message, told);
   }
-}
-
-/** Written answers are in no journal yet, so a run that writes them cannot go on. */
-function journalFor(by: Judged["by"], journal: JournalOptions | undefined): JournalOptions | undefined {
-  if (by !== "answers") return journal;
-  if (journal?.resume !== true) return undefined;
-  throw new UsageError(
-    "JOURNAL_OBJECTIVE",
-    "Expected `nll`, `kl` or `choice` for `objective` with `resume`, but received a metric of answers, which no journal keeps yet: run it anew, or keep its answers with --keep-answers.",
-    { details: { option: "resume" } },
-  );
 }
 
 function judgeOptions(adapter: Adapter, options: CalibrateOptions) {

@@ -1,5 +1,7 @@
 import { createHash } from "node:crypto";
 import type { SelfCheck } from "../engine/score-store.js";
+import { isAnswers, JournalAnswers, type AnswersLine, type MetricLine } from "./journal-answers.js";
+import { isCount, isNumbers, isObject } from "./json-checks.js";
 import type { RunInputs } from "./run-record.js";
 
 export const JOURNAL_SCHEMA = "lora-boundary/journal@1";
@@ -10,11 +12,13 @@ export const JOURNAL_SCHEMA = "lora-boundary/journal@1";
  */
 export type JournalLine =
   | { readonly schema: typeof JOURNAL_SCHEMA; readonly inputs: RunInputs }
-  /** A set of samples: `samples`, `guard`. */
+  /** A set of samples: `samples`, `guard`; `answers`: those of `samples`, in the batches in which they are answered. */
   | { readonly set: string; readonly inputs: RunInputs }
   | { readonly set: string; readonly check: SelfCheck }
   /** `strengths`: see `strengthsKey`; `sums`: per sample of the batch, summed negative log-likelihood, nats. */
   | { readonly set: string; readonly batch: number; readonly strengths: string; readonly sums: readonly number[] }
+  | AnswersLine
+  | MetricLine
   /** As the last line: the run has ended by itself. */
   | { readonly finished: true };
 
@@ -22,6 +26,7 @@ export type JournalLine =
 export class JournalSet {
   inputs: RunInputs | null = null;
   check: SelfCheck | null = null;
+  readonly answers = new JournalAnswers();
   readonly #sums = new Map<string, Float64Array>();
 
   get scores(): number {
@@ -55,6 +60,11 @@ export class JournalContent {
     return [...this.#sets.values()].reduce((sum, { scores }) => sum + scores, 0);
   }
 
+  /** Answers of all candidates. */
+  get answers(): number {
+    return [...this.#sets.values()].reduce((sum, { answers }) => sum + answers.count, 0);
+  }
+
   /** @returns false for anything that is no line of a journal; nothing is taken of it then */
   read(text: string): boolean {
     const line = parsed(text);
@@ -63,6 +73,8 @@ export class JournalContent {
     this.finished = "finished" in line;
     if ("schema" in line) this.inputs = line.inputs;
     else if ("sums" in line) this.set(line.set).add(line.batch, line.strengths, line.sums);
+    else if ("answers" in line) this.set(line.set).answers.add(line);
+    else if ("scores" in line) this.set(line.set).answers.addScores(line);
     else if ("check" in line) this.set(line.set).check = line.check;
     else if ("inputs" in line) this.set(line.set).inputs = line.inputs;
     return true;
@@ -85,12 +97,15 @@ function parsed(text: string): JournalLine | null {
 }
 
 function isLine(value: Readonly<Record<string, unknown>>): boolean {
-  const { schema, set, inputs, check, batch, strengths, sums, finished } = value;
+  const { schema, set, inputs, check, batch, strengths, sums, answers, facts, metric, scores, finished } = value;
   if (finished === true) return true;
   if (schema !== undefined) return schema === JOURNAL_SCHEMA && isInputs(inputs);
   if (typeof set !== "string") return false;
-  if (sums !== undefined) {
-    return Number.isSafeInteger(batch) && typeof strengths === "string" && isNumbers(sums);
+  if (batch !== undefined) {
+    const of = isCount(batch) && typeof strengths === "string";
+    if (answers !== undefined) return of && isAnswers(answers, facts);
+    if (scores !== undefined) return of && typeof metric === "string" && isNumbers(scores);
+    return of && isNumbers(sums);
   }
   return check === undefined ? isInputs(inputs) : isObject(check) && isCheck(check);
 }
@@ -117,12 +132,4 @@ function isCheck({
 
 function isInputs(value: unknown): boolean {
   return isObject(value) && Object.values(value).every((input) => typeof input === "string");
-}
-
-function isNumbers(value: unknown): boolean {
-  return Array.isArray(value) && value.length > 0 && value.every(Number.isFinite);
-}
-
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

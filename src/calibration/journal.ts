@@ -5,7 +5,8 @@ import type { Batch } from "../engine/pack-batches.js";
 import type { ScoreStore, SelfCheck } from "../engine/score-store.js";
 import { InputError, UsageError } from "../errors.js";
 import { targetError } from "../gguf/target-file.js";
-import { JOURNAL_SCHEMA, JournalContent, strengthsKey, type JournalLine } from "./journal-content.js";
+import type { AnswerJournal } from "./journal-answers.js";
+import { JOURNAL_SCHEMA, JournalContent, strengthsKey, type JournalLine, type JournalSet } from "./journal-content.js";
 import { differences, type RunInputs } from "./run-record.js";
 
 export interface JournalOptions {
@@ -18,12 +19,12 @@ export interface JournalOptions {
 
 /** A power cut may lose so much; a crash of the process loses nothing that was written. */
 const SYNC_EVERY_MS = 2_000;
-/** Stops a file without newlines from filling the memory: a line holds the scores of at most 256 samples. */
-const LONGEST_LINE_BYTES = 2 ** 20;
+/** Stops a file without newlines from filling the memory: a line holds eight answers of some hundred thousand tokens at most. */
+const LONGEST_LINE_BYTES = 2 ** 26;
 
 /**
- * Every finished batch of every candidate, one line each, beside what it was computed from: what a run needs to go on after
- * a crash as if nothing had happened. JSON Lines, schema `lora-boundary/journal@1`; numbers are exact doubles.
+ * Every finished batch of every candidate, scored or answered, one line each, beside what it was computed from: what a run
+ * needs to go on after a crash as if nothing had happened. JSON Lines, schema `lora-boundary/journal@1`; numbers are exact doubles.
  */
 export class Journal implements AsyncDisposable {
   /** What was found, and what was dropped; for the user, not for the result. */
@@ -77,9 +78,7 @@ export class Journal implements AsyncDisposable {
    * @throws InputError JOURNAL_OTHER_RUN
    */
   async storeOf(set: string, inputs: RunInputs, batches: readonly Batch[]): Promise<ScoreStore> {
-    const known = this.#content.set(set);
-    if (known.inputs === null) await this.#append({ set, inputs });
-    else requireSame(this.#path, known.inputs, inputs);
+    const known = await this.#setOf(set, inputs);
     return {
       check: known.check,
       storeCheck: (check: SelfCheck) => this.#append({ set, check }),
@@ -89,6 +88,32 @@ export class Journal implements AsyncDisposable {
       },
       store: (batch, strengths, sums) =>
         this.#append({ set, batch, strengths: strengthsKey(strengths), sums: Array.from(sums) }),
+    };
+  }
+
+  /**
+   * @param inputs of the answers alone, the metric not among them: another one scores the same answers
+   * @param batches samples that are answered together
+   * @param metric its identity
+   * @throws InputError JOURNAL_OTHER_RUN
+   */
+  async answersOf(inputs: RunInputs, batches: readonly Batch[], metric: string): Promise<AnswerJournal> {
+    const set = "answers";
+    const { answers: known } = await this.#setOf(set, inputs);
+    return {
+      scoredBy: known.scoredBy,
+      answers: (batch, strengths) => {
+        const written = known.written(batch, strengthsKey(strengths));
+        return written?.answers.length === batches[batch]?.length ? written : undefined;
+      },
+      storeAnswers: (batch, strengths, { answers, facts }) =>
+        this.#append({
+          ...{ set, batch, strengths: strengthsKey(strengths), facts },
+          answers: answers.map(({ text, tokens, finish }) => ({ text, tokens: Array.from(tokens), finish })),
+        }),
+      scores: (batch, strengths) => known.scores(batch, strengthsKey(strengths), metric),
+      storeScores: (batch, strengths, scores) =>
+        this.#append({ set, batch, strengths: strengthsKey(strengths), metric, scores }),
     };
   }
 
@@ -103,6 +128,13 @@ export class Journal implements AsyncDisposable {
     } finally {
       await this.#handle.close();
     }
+  }
+
+  async #setOf(set: string, inputs: RunInputs): Promise<JournalSet> {
+    const known = this.#content.set(set);
+    if (known.inputs === null) await this.#append({ set, inputs });
+    else requireSame(this.#path, known.inputs, inputs);
+    return known;
   }
 
   async #append(line: JournalLine): Promise<void> {
@@ -172,7 +204,11 @@ function resumeNotices(path: string, content: JournalContent, lines: number, cut
   const dropped = cut
     ? [`${path}: line ${lines + 1} is cut or damaged; it and what follows it are dropped and computed again.`]
     : [];
-  return [...dropped, `${path}: ${content.scores} finished scores are taken from it, none of them computed again.`];
+  const answers = content.answers > 0 ? ` and ${content.answers} answers` : "";
+  return [
+    ...dropped,
+    `${path}: ${content.scores} finished scores${answers} are taken from it, none of them computed again.`,
+  ];
 }
 
 function requireSame(path: string, recorded: RunInputs | null, now: RunInputs): void {

@@ -23,7 +23,12 @@ export async function openJournal(
   if (wanted === undefined) return null;
   const inputs = await inputsOf();
   const journal = await Journal.open(wanted, inputs.machine);
-  session.useStore(await journal.storeOf("samples", inputs.samples, session.batches));
+  try {
+    session.useStore(await journal.storeOf("samples", inputs.samples, session.batches));
+  } catch (error) {
+    await journal[Symbol.asyncDispose]();
+    throw error;
+  }
   for (const notice of journal.notices) onNotice?.(notice);
   return journal;
 }

@@ -45,14 +45,19 @@ export function packingOf(set: SampleSet, { objective, families, seed = 0, holdo
   return { seed, scored: choices.flat(), blocks, batches, folds };
 }
 
-/** Samples in random order, a few at a time, of each fold its share in any first few batches. */
-export function answerBatches(samples: number, seed: number, folds?: Int32Array): readonly Batch[] {
+/** Samples in random order, at most `together` at a time, of each fold its share in any first few batches. */
+export function answerBatches(
+  samples: number,
+  seed: number,
+  folds?: Int32Array,
+  together = ANSWERED_TOGETHER,
+): readonly Batch[] {
   const order = Array.from(shuffledIndices(samples, seededRandom(seed, 7)));
   return [...new Set(folds ?? [0])]
     .sort((a, b) => a - b)
     .flatMap((fold) => {
       const members = order.filter((sample) => folds === undefined || folds[sample] === fold);
-      const count = Math.ceil(members.length / ANSWERED_TOGETHER);
+      const count = Math.ceil(members.length / together);
       return Array.from({ length: count }, (_, index) => ({
         place: (index + 0.5) / count,
         // Dealt out evenly: a last batch of one would take as many steps as one of eight.

@@ -116,9 +116,9 @@ export async function planSession(
   const firstLook = scoring.firstLookPasses(candidates);
   const searched = scorer.cost(candidates) + subset;
   // What a journal knows is not computed again. Which subsets will be asked for is not known before: all count as left.
-  const left = judged.by === "answers" ? 1 : session.passesLeft(candidates, { objective: tokenScore }) / cost.passes;
-  const searchLeft = left * scorer.cost(candidates) + subset;
-  const tokensLeft = left * cost.checkPasses + firstLook;
+  const searchLeft = scoring.passesLeft(candidates) + subset;
+  const left = session.passesLeft(candidates, { objective: tokenScore }) / cost.passes;
+  const tokensLeft = left * (cost.checkPasses + firstLook);
   const seconds = async () =>
     (searchLeft > 0 ? searchLeft * (await scoring.secondsPerPass(signal)) : 0) +
     (tokensLeft > 0 ? tokensLeft * (await session.probe(signal)) : 0);

@@ -2,7 +2,10 @@ import { createHash } from "node:crypto";
 import { scoredCount, type SampleSet } from "../data/sample.js";
 import type { Adapter } from "../engine/adapter.js";
 import { engineFacts } from "../engine/backend.js";
+import type { Batch } from "../engine/pack-batches.js";
 import type { ScoreSession } from "../engine/score-session.js";
+import type { AnswerOptions } from "../evaluation/answer-writer.js";
+import { checkGeneratorOptions } from "../generation/check-options.js";
 import { packageVersion } from "../package-version.js";
 import type { Family } from "../lora/candidate.js";
 import type { CalibrationResult } from "../result.js";
@@ -115,6 +118,21 @@ export function sampleInputs(
   };
 }
 
+/** Of answers alone, beside what decides the losses of the same samples. */
+export function answerInputs(options: AnswerOptions, batches: readonly Batch[]): RunInputs {
+  const { maxTokens, stop, sequences, drafts, batchTokens, contextTokens, threads } = checkGeneratorOptions(options);
+  return {
+    "tokens of an answer (--answer-tokens)": String(maxTokens),
+    "texts that end an answer (--stop)": stop.length === 0 ? "none" : JSON.stringify(stop),
+    "answers at the same time (--sequences)": String(sequences),
+    "drafts (--no-drafts)": drafts ? "verified" : "none",
+    "tokens of a step (--batch-tokens)": String(batchTokens),
+    "context of an answer": contextTokens === undefined ? "the model's" : String(contextTokens),
+    "threads of answers": String(threads),
+    "samples that are answered together": createHash("sha256").update(JSON.stringify(batches)).digest("hex"),
+  };
+}
+
 /** Of everything else. */
 export async function machineInputs(
   adapter: Adapter,
@@ -150,7 +168,8 @@ export function differences(recorded: RunInputs, now: RunInputs): readonly strin
     .map((name) => `${name} (${shortened(recorded[name])} then, ${shortened(now[name])} now)`);
 }
 
-function shortened(value = "none"): string {
+/** A value in a message: of a hash at its end only the beginning. */
+export function shortened(value = "none"): string {
   const hash = /[0-9a-f]{64}$/.exec(value);
   if (hash !== null) return value.slice(0, hash.index + 12);
   return value.length <= 60 ? value : `${value.slice(0, 57)}...`;

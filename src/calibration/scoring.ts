@@ -9,6 +9,7 @@ import type { Judgement } from "../search/judge.js";
 import type { ScoreOptions, SearchScorer } from "../search/scorer.js";
 import { AnswerScoring } from "./answer-scoring.js";
 import { choiceScorer } from "./choice-scorer.js";
+import type { Journal } from "./journal.js";
 import { judgedBy, type ObjectiveChoice } from "./objective.js";
 import type { Packing } from "./packing.js";
 import { sessionScorer } from "./session-scorer.js";
@@ -19,11 +20,8 @@ export interface AnswerChoices {
   readonly answers?: AnswerOptions | undefined;
   /** Put every answer into the result, which makes it large. Default false. */
   readonly keepAnswers?: boolean | undefined;
-  /** Called with answers as soon as a candidate has written those to a few samples. */
+  /** Called with answers as soon as a candidate has written those to a few samples, or a journal has given them back. */
   readonly onAnswers?: ((written: WrittenAnswers) => void) | undefined;
-  /** Answers that a candidate is known to write to these samples, by index: they are not written again. */
-  readonly knownAnswers?:
-    ((candidate: WrittenAnswers["candidate"], samples: readonly number[]) => readonly string[] | null) | undefined;
 }
 
 export interface FirstLookOptions {
@@ -35,6 +33,15 @@ export interface FirstLookOptions {
 /** How one objective gets its scores, and what it knows beside them. */
 export interface Scoring extends AsyncDisposable {
   readonly scorer: SearchScorer;
+  /**
+   * Has what it does beside the session's work kept in a journal, and takes up what that holds; for before anything is scored.
+   *
+   * @returns what the user should know of it
+   * @throws InputError JOURNAL_OTHER_RUN
+   */
+  keepIn(journal: Journal): Promise<readonly string[]>;
+  /** Of `scorer.cost(candidates)`: what no journal holds. */
+  passesLeft(candidates: readonly Candidate[]): number;
   /** Passes of a first look at candidates before the search; 0: there is none. */
   firstLookPasses(candidates: readonly Candidate[]): number;
   firstLook(candidates: readonly Candidate[], options: FirstLookOptions): Promise<void>;
@@ -65,8 +72,13 @@ export function openScoring(
     judged.by === "choices"
       ? choiceScorer(adapter, set, session, packing)
       : sessionScorer(adapter, set, session, judged.score);
+  const objective = judged.by === "tokens" ? judged.score : "nll";
   return {
     scorer,
+    keepIn: () => Promise.resolve([]),
+    passesLeft: (candidates) =>
+      (scorer.cost(candidates) * session.passesLeft(candidates, { objective })) /
+      session.cost(candidates, { objective }).passes,
     firstLookPasses: () => 0,
     firstLook: () => Promise.resolve(),
     secondsPerPass: (signal) => session.probe(signal),

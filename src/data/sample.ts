@@ -61,3 +61,12 @@ export interface SampleSet {
   readonly notices: readonly string[];
   readonly seed: number;
 }
+
+/** Some samples of a set, by index, as if they were all. */
+export function someOf(set: SampleSet, indices: readonly number[]): SampleSet {
+  const samples = indices.flatMap((index) => set.samples[index] ?? []);
+  const tokens = samples.reduce((sum, sample) => sum + sample.tokens.length, 0);
+  const scoredTokens = samples.reduce((sum, sample) => sum + scoredCount(sample), 0);
+  const groups = new Set(samples.map(({ group }) => group)).size;
+  return { ...set, samples, scoredTokens, promptTokens: tokens - scoredTokens, groups };
+}

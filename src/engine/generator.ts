@@ -3,6 +3,7 @@ import { CancelledError, InputError, UsageError } from "../errors.js";
 import { checkGeneratorOptions, type CheckedGeneratorOptions } from "../generation/check-options.js";
 import { DraftLength } from "../generation/draft-length.js";
 import { DraftPool } from "../generation/draft-pool.js";
+import { factsOfBoth } from "../generation/facts.js";
 import type { Answer, GenerateOptions, GenerationFacts, GeneratorOptions, Prompt } from "../generation/types.js";
 import type { NamedScales } from "../lora/candidate.js";
 import type { NativeAdapter, NativeAddon, NativeGenerator, NativeModel } from "../native/types.js";
@@ -20,6 +21,12 @@ const MOST_DRAFTS = 16;
 const FIRST_DRAFTS = 8;
 /** Logits of a step take this many rows of the vocabulary at most, but for one row of each sequence. */
 const MOST_ROWS = 256;
+const NO_DRAFTS = "This model's memory cannot take tokens back, so answers were written without drafts.";
+
+interface WrittenBefore {
+  readonly answers: readonly Pick<Answer, "tokens">[];
+  readonly facts: GenerationFacts;
+}
 
 interface PreparedPrompt {
   readonly tokens: Int32Array;
@@ -106,6 +113,23 @@ export class Generator extends Owned {
     });
   }
 
+  /**
+   * Takes answers that were written before as written here: what follows gets the drafts that it would have got, and the facts
+   * are those of both.
+   *
+   * @param answers of one candidate, one per prompt
+   * @param facts of writing them
+   */
+  recall({ answers, facts }: WrittenBefore): Promise<void> {
+    return this.enqueue(() => {
+      for (const [prompt, { tokens }] of answers.entries()) this.#prompt(prompt).pool.add(tokens);
+      const { notices, ...counts } = factsOfBoth(this.facts, facts);
+      this.#facts = counts;
+      if (notices.includes(NO_DRAFTS)) this.#giveUpDrafts();
+      return Promise.resolve();
+    });
+  }
+
   /** Gives its memory back until it writes again; what was written stays for drafts. */
   rest(): Promise<void> {
     return this.enqueue(() => {
@@ -177,10 +201,7 @@ export class Generator extends Owned {
     this.#facts.draftsProposed += proposed;
     this.#facts.draftsAccepted += accepted;
     answer.fed = lost ? 0 : answer.fed + tokens.length + accepted;
-    if (lost && this.#drafting) {
-      this.#drafting = false;
-      this.#notices.push("This model's memory cannot take tokens back, so answers were written without drafts.");
-    }
+    if (lost) this.#giveUpDrafts();
     const pieces: string[] = [];
     for (const choice of choices) {
       // A stop string may lie before the last of the drafts.
@@ -189,6 +210,12 @@ export class Generator extends Owned {
       if (text !== "") pieces.push(text);
     }
     return pieces;
+  }
+
+  #giveUpDrafts(): void {
+    if (!this.#drafting) return;
+    this.#drafting = false;
+    this.#notices.push(NO_DRAFTS);
   }
 
   #prompt(index: number): PreparedPrompt {

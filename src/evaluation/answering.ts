@@ -30,8 +30,10 @@ export interface AnsweredModel extends Pick<SearchScorer, "layers" | "coveredLay
   readonly order?: (candidates: readonly Candidate[], batch: number) => Promise<readonly Candidate[]>;
   /** Passes that one candidate's answers to a batch take; default 1. */
   readonly passes?: (batch: number) => number;
-  /** Called with what was written as soon as it is, so that nothing is lost when a run ends early. */
+  /** Called with what was written as soon as it is, before anything is made of it. */
   readonly onAnswers?: (written: WrittenAnswers) => void;
+  /** Takes what the metric says of a batch's answers, on its own scale. */
+  readonly keepScores?: (candidate: Candidate, batch: number, scores: readonly number[]) => Promise<void>;
 }
 
 /**
@@ -39,7 +41,7 @@ export interface AnsweredModel extends Pick<SearchScorer, "layers" | "coveredLay
  * control works on the metric; give the metric as the `objective`, and scores are told on their own scale.
  */
 export function answerScorer(model: AnsweredModel): SearchScorer {
-  const { metric, samples, batches, write, onAnswers } = model;
+  const { metric, samples, batches, write, onAnswers, keepScores } = model;
   const { order = asGiven, passes = () => 1 } = model;
   const all = batches.map((_, batch) => batch);
   const cost = (candidates: readonly unknown[], chosen: readonly number[] = all) =>
@@ -67,10 +69,11 @@ export function answerScorer(model: AnsweredModel): SearchScorer {
           });
           requireAll(candidate, answers, members);
           onAnswers?.({ candidate, samples: members, answers });
+          const scores = members.map((sample, place) => scoreOf(metric, answers[place] ?? "", samples[sample]));
+          await keepScores?.(candidate, batch, scores);
           const column = losses.get(candidate.id);
-          for (const [place, sample] of members.entries()) {
-            if (column !== undefined) column[sample] = lossOf(metric, answers[place] ?? "", samples[sample]);
-          }
+          const ofBatch = turned(scores, metric);
+          for (const [place, sample] of members.entries()) if (column) column[sample] = ofBatch[place] ?? NaN;
           before += passes(batch);
           onProgress?.({ done: before, total });
         }
@@ -89,15 +92,16 @@ const asGiven: NonNullable<AnsweredModel["order"]> = (candidates) => Promise.res
  */
 export function requireMetric(metric: Metric, samples: readonly ReferencedSample[]): void {
   for (const sample of samples) {
-    lossOf(metric, sample.references[0] ?? "", sample);
-    lossOf(metric, "", sample);
+    scoreOf(metric, sample.references[0] ?? "", sample);
+    scoreOf(metric, "", sample);
   }
 }
 
-function lossOf(metric: Metric, answer: string, sample: ReferencedSample | undefined): number {
+/** @throws InputError METRIC_FAILED, METRIC_VALUE naming the line */
+export function scoreOf(metric: Metric, answer: string, sample: ReferencedSample | undefined): number {
   if (sample === undefined) throw new InternalError("ANSWERS_SHAPE", "There is no such sample.");
   const { references, line, source } = sample;
-  return turned([metric.perSample(answer, references, { line, row: source.row })], metric)[0] ?? NaN;
+  return metric.perSample(answer, references, { line, row: source.row });
 }
 
 function requireAll({ id }: NamedScales, answers: readonly string[], samples: readonly number[]): void {

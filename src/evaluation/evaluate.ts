@@ -33,6 +33,8 @@ export interface EvaluateOptions {
   /** Of the bootstrap; default 0. */
   readonly seed?: number;
   readonly chosenOn?: EvaluationResult["chosenOn"];
+  /** The samples are not all that were asked for. */
+  readonly partial?: EvaluationResult["partial"];
   readonly notices?: readonly string[];
   /** Goes into the result as it is. */
   readonly command?: readonly string[];
@@ -48,7 +50,7 @@ export interface EvaluateOptions {
  */
 export function evaluate(evaluation: Evaluation, options: EvaluateOptions = {}): EvaluationResult {
   const { model, adapter, samples, candidates, answers, metrics, losses, choices = null } = evaluation;
-  const { confidence, seed, chosenOn = null, notices = [], command = [] } = options;
+  const { confidence, seed, chosenOn = null, partial = null, notices = [], command = [] } = options;
   const settings = completeJudgeOptions({
     coveredLayers: [],
     ...(confidence !== undefined && { confidence }),
@@ -94,6 +96,7 @@ export function evaluate(evaluation: Evaluation, options: EvaluateOptions = {}):
       scores: scores[index] ?? [],
     })),
     chosenOn,
+    partial,
   };
 }
 

@@ -1,6 +1,7 @@
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { UsageError } from "../errors.js";
+import { sha256OfFile } from "../gguf/hash-file.js";
 import type { Metric } from "../metrics/metric.js";
 import { metricNamed, METRICS } from "../metrics/metrics.js";
 import { userMetric } from "../metrics/user-metric.js";
@@ -48,5 +49,5 @@ export async function loadMetric(name: string, option: "metric" | "objective" = 
       details: { option: "metric", file: name },
     });
   }
-  return userMetric(module.default, name);
+  return { ...userMetric(module.default, name), sha256: await sha256OfFile(resolve(name)) };
 }

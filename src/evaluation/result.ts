@@ -68,6 +68,8 @@ export interface EvaluationResult {
   readonly candidates: readonly EvaluatedCandidate[];
   /** Where a calibration chose the candidates: which of these samples it had seen. Null without `--from`. */
   readonly chosenOn: { readonly path: string; readonly sharedLines: readonly number[] } | null;
+  /** Where something has ended it before all samples were answered: of how many, and what. Null: nothing has. */
+  readonly partial: { readonly ofSamples: number; readonly cause: "cancelled" | "failed" } | null;
   /** What they cost on this machine; only where asked for (`--speed`). */
   readonly speed?: SpeedReport;
 }

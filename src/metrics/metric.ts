@@ -16,6 +16,8 @@ export interface Metric {
   readonly higherIsBetter: boolean;
   /** What its numbers are counted in, for sentences: `points`, `of 1`. */
   readonly unit: string;
+  /** Of the module that it comes from; absent: built in, or a program's own. */
+  readonly sha256?: string;
   /**
    * @param references at least one; several are alternatives
    * @returns finite
@@ -34,6 +36,11 @@ export interface Metric {
         samples: readonly MetricSample[],
       ) => number)
     | null;
+}
+
+/** Names a metric by what it computes, as far as its own module tells. */
+export function metricIdentity({ name, sha256 }: Pick<Metric, "name" | "sha256">): string {
+  return sha256 === undefined ? name : `${name} ${sha256}`;
 }
 
 /**

@@ -5,8 +5,8 @@ export interface AnswersView {
   readonly candidates: readonly string[];
   /** As the model saw them. */
   readonly prompts: readonly string[];
-  /** Per candidate, per prompt. */
-  readonly answers: readonly (readonly Answer[])[];
+  /** Per candidate, per prompt; null: not written. */
+  readonly answers: readonly (readonly (Answer | null)[])[];
   readonly maxTokens: number;
 }
 
@@ -48,12 +48,13 @@ export class AnswerStream {
 export function renderAnswers(view: AnswersView, options: RenderOptions): string {
   const { candidates, prompts, answers } = view;
   const style = styleOf(options);
-  const blocks = prompts.map((prompt, index) => {
+  const blocks = prompts.flatMap((prompt, index) => {
     const head = tinted(`Prompt ${index + 1}`, "bold", style);
-    const written = candidates.map(
-      (id, position) => `${tinted(printable(id), "bold", style)}\n${shown(answers[position]?.[index]?.text ?? "")}`,
-    );
-    return [`${head}\n${shown(prompt)}`, ...written].join("\n\n");
+    const written = candidates.flatMap((id, position) => {
+      const answer = answers[position]?.[index] ?? null;
+      return answer === null ? [] : [`${tinted(printable(id), "bold", style)}\n${shown(answer.text)}`];
+    });
+    return written.length === 0 ? [] : [[`${head}\n${shown(prompt)}`, ...written].join("\n\n")];
   });
   return [...blocks, renderAnswerEnds(view, options)].filter((block) => block !== "").join("\n\n");
 }
@@ -62,7 +63,7 @@ export function renderAnswers(view: AnswersView, options: RenderOptions): string
 export function renderAnswerEnds({ candidates, answers, maxTokens }: AnswersView, options: RenderOptions): string {
   const cut = candidates.flatMap((id, index) => {
     const column = answers[index] ?? [];
-    const count = column.filter(({ finish }) => finish === "length").length;
+    const count = column.filter((answer) => answer?.finish === "length").length;
     return count === 0 ? [] : [`${printable(id)} ${count} of ${column.length}`];
   });
   if (cut.length === 0) return "";

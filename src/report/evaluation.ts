@@ -21,6 +21,7 @@ export function renderEvaluation(result: EvaluationResult, options: RenderOption
   const style = styleOf(options);
   const prose = (text: string): string[] => wrapped(text, style.width);
   const sections = [
+    prose(partialSentence(result)),
     prose(chosenOnSentence(result)),
     ...result.metrics.map((_, index) => metricTable(result, index, style)),
     prose(boundsSentence(result)),
@@ -31,6 +32,12 @@ export function renderEvaluation(result: EvaluationResult, options: RenderOption
     .filter((lines) => lines.length > 0)
     .map((lines) => lines.join("\n"))
     .join("\n\n");
+}
+
+function partialSentence({ partial, data }: EvaluationResult): string {
+  if (partial === null) return "";
+  const why = partial.cause === "cancelled" ? "it was stopped" : "it failed";
+  return `Known so far, from ${data.samples} of ${plural(partial.ofSamples, "sample")}, a random part of them: ${why} before the others were answered.`;
 }
 
 /** Empty where there is nothing to warn of. */

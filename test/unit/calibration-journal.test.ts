@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { beforeEach, describe, expect, it } from "vitest";
 import { Journal, type JournalOptions } from "../../src/calibration/journal.js";
 import type { SelfCheck } from "../../src/engine/score-store.js";
+import type { KeptAnswers } from "../../src/evaluation/answer-store.js";
 import { failure, useFolder } from "../support/data-files.js";
 
 const folder = useFolder();
@@ -90,6 +91,79 @@ describe("a journal", () => {
   it("without one there is nothing to resume, and it is begun", async () => {
     expect((await known()).notices).toEqual([expect.stringContaining("no journal to resume from yet")]);
     expect((await lines())[0]).toMatch(/^\{"schema":"lora-boundary\/journal@1"/);
+  });
+});
+
+describe("a journal of answers", () => {
+  const DECIDING = { "tokens of an answer (--answer-tokens)": "8" };
+  const WRITTEN: KeptAnswers = {
+    answers: [
+      { text: 'two\nlines, "quoted", \u{1f989}', tokens: Int32Array.of(7, 0, 2 ** 31 - 1), finish: "end" },
+      { text: "", tokens: new Int32Array(), finish: "stop" },
+    ],
+    facts: {
+      ...{ steps: 3, tokensComputed: 9, tokensWritten: 3, draftsProposed: 2, draftsAccepted: 1 },
+      ...{ seconds: 0.1 + 0.2, notices: ["one"] },
+    },
+  };
+  const answersOf = (journal: Journal, metric = "f1") => journal.answersOf(DECIDING, BATCHES, metric);
+
+  /** Answers of one candidate to the first batch, and what `f1` says of them. */
+  async function answered() {
+    await using journal = await opened();
+    const store = await answersOf(journal);
+    expect([store.scoredBy, store.answers(0, FULL)]).toEqual([null, undefined]);
+    await store.storeAnswers(0, FULL, WRITTEN);
+    await store.storeScores(0, FULL, [1 / 3, 0]);
+    expect(store.scoredBy).toBeNull();
+  }
+
+  it("gives back texts, tokens, facts and scores as they were", async () => {
+    await answered();
+    await using journal = await opened({ resume: true });
+    expect(journal.notices).toEqual([
+      `${path}: 0 finished scores and 2 answers are taken from it, none of them computed again.`,
+    ]);
+    const store = await answersOf(journal);
+    expect(store.answers(0, FULL)).toEqual(WRITTEN);
+    expect([store.answers(0, BASE), store.answers(1, FULL)]).toEqual([undefined, undefined]);
+    expect([store.scoredBy, store.scores(0, FULL)]).toEqual(["f1", [1 / 3, 0]]);
+  });
+
+  it("another metric has the answers and none of the scores", async () => {
+    await answered();
+    await using journal = await opened({ resume: true });
+    const store = await answersOf(journal, `mine ${"e".repeat(64)}`);
+    expect(store.answers(0, FULL)).toEqual(WRITTEN);
+    expect([store.scoredBy, store.scores(0, FULL)]).toEqual(["f1", undefined]);
+    const unlike = journal.answersOf({ ...DECIDING, "texts that end an answer (--stop)": '["a"]' }, BATCHES, "f1");
+    expect((await failure(unlike)).message).toContain('(--stop) (none then, ["a"] now)');
+  });
+
+  it("answers to another number of samples are none to this batch", async () => {
+    await answered();
+    await using journal = await opened({ resume: true });
+    expect((await journal.answersOf(DECIDING, [[0]], "f1")).answers(0, FULL)).toBeUndefined();
+  });
+
+  const OF = '"set":"answers","batch":0,"strengths":"00"';
+  const FACTS =
+    '"facts":{"steps":1,"tokensComputed":1,"tokensWritten":1,"draftsProposed":0,"draftsAccepted":0,"seconds":1,"notices":[]}';
+  it.each([
+    ["no answers", `{${OF},"answers":[],${FACTS}}`],
+    ["an answer without a text", `{${OF},"answers":[{"tokens":[1],"finish":"end"}],${FACTS}}`],
+    ["tokens that are none", `{${OF},"answers":[{"text":"","tokens":[-1],"finish":"end"}],${FACTS}}`],
+    ["an end of another kind", `{${OF},"answers":[{"text":"","tokens":[1],"finish":"?"}],${FACTS}}`],
+    ["answers without facts", `{${OF},"answers":[{"text":"","tokens":[1],"finish":"end"}]}`],
+    ["scores without a metric", `{${OF},"scores":[1]}`],
+    ["scores that are none", `{${OF},"metric":"f1","scores":[null]}`],
+    ["a batch of nothing", `{${OF}}`],
+  ])("takes nothing of %s", async (_, line) => {
+    await answered();
+    await appendFile(path, `${line}\n`);
+    await using journal = await opened({ resume: true });
+    expect(journal.notices[0]).toContain("line 5 is cut or damaged");
+    expect((await answersOf(journal)).answers(0, FULL)).toEqual(WRITTEN);
   });
 });
 

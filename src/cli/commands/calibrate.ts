@@ -240,11 +240,14 @@ export async function run(args: readonly string[], flags: CalibrateFlags, contex
     return 0;
   }
   let result: CalibrationResult;
+  // Before the plan nothing is in the journal.
+  const reached = { plan: false };
   try {
     result = await calibrate(adapter, samples, {
       ...running,
       keepAnswers: flags.keepAnswers ?? false,
       onPlan: (estimate) => {
+        reached.plan = true;
         context.stderr(renderPlan(planView(estimate), context.style));
       },
       onGuard: (notice) => {
@@ -254,6 +257,9 @@ export async function run(args: readonly string[], flags: CalibrateFlags, contex
   } catch (error) {
     progress.done();
     if (error instanceof LoraBoundaryError && "partial" in error.details) await showPartial(error, json, page, context);
+    if (reached.plan && journal.options !== undefined) {
+      context.stderr(`Finished work is kept in ${printable(journal.options.path)}: go on with --resume.`);
+    }
     throw error;
   }
   const write = (found: CalibrationResult) =>

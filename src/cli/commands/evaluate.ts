@@ -2,10 +2,10 @@ import type { Command } from "commander";
 import { withChoices } from "../../data/choices.js";
 import { readSamples } from "../../data/read-samples.js";
 import { withReferences } from "../../data/references.js";
-import type { Sample, SampleSet } from "../../data/sample.js";
+import { someOf, type Sample } from "../../data/sample.js";
 import type { Adapter } from "../../engine/adapter.js";
-import { InputError } from "../../errors.js";
-import { AnswerWriter, cutNotice } from "../../evaluation/answer-writer.js";
+import { answerBatches } from "../../calibration/packing.js";
+import { CancelledError, InputError } from "../../errors.js";
 import { requireMetric } from "../../evaluation/answering.js";
 import { allChoices, choiceScores } from "../../evaluation/choosing.js";
 import { evaluate } from "../../evaluation/evaluate.js";
@@ -13,6 +13,7 @@ import { CHOICE_METRIC, loadMetric, NLL_METRIC } from "../../evaluation/load-met
 import { knownCandidates, namedCandidates } from "../../evaluation/name-candidates.js";
 import type { CalibrationChoice } from "../../evaluation/result.js";
 import { sharedLines } from "../../evaluation/shared-lines.js";
+import { writeAnswers } from "../../evaluation/write-answers.js";
 import type { NamedScales } from "../../lora/candidate.js";
 import { readResult } from "../../results/read-result.js";
 import { measureSpeeds } from "../measure-speeds.js";
@@ -29,6 +30,8 @@ import { addSampleOptions, readingOptions, type SampleFlags } from "../sample-op
 
 /** Metrics that need no answers. */
 const BY_LOSS = [NLL_METRIC, CHOICE_METRIC];
+/** Samples are answered so many times `--sequences` at a time: few enough to lose little, enough to keep all of them busy. */
+const BUSY_ROUNDS = 2;
 
 interface EvaluateFlags extends SampleFlags, AnswerFlags, MachineFlags {
   readonly seed: number;
@@ -92,10 +95,8 @@ export async function run(args: readonly string[], flags: EvaluateFlags, context
   const samples = await readSamples(samplesPath, model, { ...reading, signal });
   for (const notice of samples.notices) context.stderr(`Notice: ${printable(notice)}`);
   // A row without references is told before anything is written, not after.
-  if (metrics.length > 0) {
-    const referenced = withReferences(samples);
-    for (const metric of metrics) requireMetric(metric, referenced);
-  }
+  const referenced = metrics.length > 0 ? withReferences(samples) : [];
+  for (const metric of metrics) requireMetric(metric, referenced);
   const chosenOn =
     choice === null || flags.from === undefined
       ? null
@@ -114,23 +115,61 @@ export async function run(args: readonly string[], flags: EvaluateFlags, context
       : (await lossesOf(adapter, allChoices(choosing), candidates, flags, context)).map((column) =>
           choiceScores(choosing, column),
         );
-  const written = metrics.length > 0 ? await answersOf(adapter, samples, candidates, flags, context) : null;
-  const speed = flags.speed === true ? await measureSpeeds(adapter, samples, candidates, flags, context) : null;
+  const batches = answerBatches(samples.samples.length, flags.seed, undefined, BUSY_ROUNDS * (flags.sequences ?? 16));
+  const written =
+    metrics.length === 0
+      ? null
+      : await writeAnswers(
+          adapter,
+          samples,
+          candidates,
+          { metrics, samples: referenced },
+          batches,
+          answerOptions(flags),
+          {
+            signal,
+            onProgress: (done, total) => {
+              progress.update({ label: "Writing answers", done, total, secondsLeft: null });
+            },
+          },
+        );
+  const stopped = written?.stopped ?? null;
+  const answered = written === null || stopped === null ? samples : someOf(samples, written.samples);
+  if (stopped !== null && answered.groups < 2) {
+    context.stderr("Nothing is known yet: fewer than two samples were answered by all candidates.");
+    throw stopped;
+  }
+  const speed =
+    flags.speed === true && stopped === null ? await measureSpeeds(adapter, samples, candidates, flags, context) : null;
   progress.done();
   const evaluated = evaluate(
     {
       model: { path: model.path },
       adapter: { path: adapter.path, coveredLayers: adapter.file.layers },
-      ...{ samples, candidates, metrics, losses, choices, answers: written?.answers ?? null },
+      ...{ samples: answered, candidates, metrics, answers: written?.answers ?? null },
+      losses: losses === null ? null : columnsOf(losses, written?.samples),
+      choices: choices === null ? null : columnsOf(choices, written?.samples),
     },
     {
-      ...{ confidence: flags.confidence, seed: flags.seed, chosenOn, notices: written?.notices ?? [] },
+      ...{ confidence: flags.confidence, seed: flags.seed, notices: written?.notices ?? [] },
+      chosenOn: choice && chosenOn && { ...chosenOn, sharedLines: sharedLines(answered, choice) },
+      partial: stopped && {
+        ofSamples: samples.samples.length,
+        cause: stopped instanceof CancelledError ? "cancelled" : "failed",
+      },
       command: ["lora-boundary", ...context.argv],
     },
   );
   const result = speed === null ? evaluated : { ...evaluated, speed };
   await deliver(result, () => renderEvaluation(result, context.style), json, context);
+  if (stopped !== null) throw stopped;
   return 0;
+}
+
+/** Of some samples, by index; default all. */
+function columnsOf(columns: readonly Float64Array[], samples?: readonly number[]): readonly Float64Array[] {
+  if (samples === undefined) return columns;
+  return columns.map((column) => Float64Array.from(samples, (sample) => column[sample] ?? NaN));
 }
 
 function candidatesOf(
@@ -165,25 +204,4 @@ async function lossesOf(
       progress.update({ label: "Scoring", done, total, secondsLeft: null });
     },
   });
-}
-
-async function answersOf(
-  adapter: Adapter,
-  set: SampleSet,
-  candidates: readonly NamedScales[],
-  flags: EvaluateFlags,
-  { signal, progress }: CommandContext,
-): Promise<{ readonly answers: readonly (readonly string[])[]; readonly notices: readonly string[] }> {
-  await using writer = new AnswerWriter(adapter, set, [[...set.samples.keys()]], answerOptions(flags));
-  const answers: (readonly string[])[] = [];
-  const total = candidates.length * set.samples.length;
-  for (const candidate of candidates) {
-    const before = answers.length * set.samples.length;
-    const onAnswer = (done: number) => {
-      progress.update({ label: "Writing answers", done: before + done, total, secondsLeft: null });
-    };
-    answers.push(await writer.write(candidate, 0, { signal, onAnswer }));
-  }
-  const cut = cutNotice(writer.facts, flags.answerTokens);
-  return { answers, notices: [...writer.facts.notices, ...(cut === null ? [] : [cut])] };
 }

@@ -3,7 +3,7 @@ import { Option, type Command } from "commander";
 import type { ReadPromptsOptions } from "../../data/read-prompts.js";
 import { readPrompts, type ReadPrompt } from "../../data/read-prompts.js";
 import { GPU_CHOICES, type Gpu } from "../../engine/devices.js";
-import { UsageError } from "../../errors.js";
+import { BackendError, CancelledError, UsageError } from "../../errors.js";
 import type { Answer, GenerationFacts } from "../../generation/types.js";
 import type { NamedScales } from "../../lora/candidate.js";
 import { parseCandidateList, referenceCandidates } from "../../lora/candidate-list.js";
@@ -120,19 +120,31 @@ export async function run(args: readonly string[], flags: GenerateFlags, context
   // One prompt is read while it is written; several would run into one another.
   const stream = prompts.length === 1 && flags.json !== "-" ? new AnswerStream(context.stream, style) : null;
   let done = 0;
-  const answers = await generator.generate(candidates, {
+  const answers = candidates.map(() => prompts.map((): Answer | null => null));
+  const writing = generator.generate(candidates, {
     signal,
     onToken: ({ candidate, text }) => {
       stream?.write(candidate, text);
     },
-    onAnswer: (candidate, _, answer) => {
+    onAnswer: (candidate, prompt, answer) => {
+      const column = answers[candidates.findIndex(({ id }) => id === candidate)];
+      if (column !== undefined) column[prompt] = answer;
       stream?.end(candidate, answer);
       done += 1;
       const total = candidates.length * prompts.length;
       if (stream === null) progress.update({ label: "Writing answers", done, total, secondsLeft: null });
     },
   });
+  // What was written until Ctrl-C, or until a device was gone, is the result.
+  const stopped = await writing.then(
+    () => null,
+    (error: unknown) => {
+      if (error instanceof CancelledError || error instanceof BackendError) return error;
+      throw error;
+    },
+  );
   progress.done();
+  if (stopped !== null && done === 0) throw stopped;
   for (const notice of generator.facts.notices) context.stderr(`Notice: ${notice}`);
   const view = {
     candidates: candidates.map(({ id }) => id),
@@ -140,6 +152,7 @@ export async function run(args: readonly string[], flags: GenerateFlags, context
     answers,
     maxTokens,
   };
+  const cause = stopped instanceof CancelledError ? "cancelled" : "failed";
   const result = {
     schema: "lora-boundary/answers@1",
     version: packageVersion,
@@ -148,6 +161,7 @@ export async function run(args: readonly string[], flags: GenerateFlags, context
     model: { path: model.path },
     adapter: { path: adapter.path },
     ...answersOf(view.candidates, prompts, answers, generator.facts),
+    partial: stopped && { answers: done, ofAnswers: candidates.length * prompts.length, cause },
   };
   await deliver(
     result,
@@ -155,20 +169,24 @@ export async function run(args: readonly string[], flags: GenerateFlags, context
     json,
     context,
   );
+  if (stopped !== null) throw stopped;
   return 0;
 }
 
 function answersOf(
   candidates: readonly string[],
   prompts: readonly ReadPrompt[],
-  answers: readonly (readonly Answer[])[],
+  answers: readonly (readonly (Answer | null)[])[],
   { steps, tokensComputed, tokensWritten, seconds }: GenerationFacts,
 ) {
   return {
     prompts: prompts.map(({ line, text, tokens }) => ({ line, text, tokens: tokens.length })),
     candidates: candidates.map((id, index) => ({
       id,
-      answers: (answers[index] ?? []).map(({ text, tokens, finish }) => ({ text, tokens: tokens.length, finish })),
+      // Null: not written.
+      answers: (answers[index] ?? []).map(
+        (answer) => answer && { text: answer.text, tokens: answer.tokens.length, finish: answer.finish },
+      ),
     })),
     cost: { steps, tokensComputed, tokensWritten, seconds },
   };
