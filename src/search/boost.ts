@@ -33,6 +33,12 @@ export function fittedBoost(
   return roundedBoost(Math.exp(Math.min(high, Math.max(low, vertex))));
 }
 
+/** A strength that was found over several rounds, kept within half a step of what its round has tried. */
+export function limitedBoost(boost: number, tried: readonly [number, number, number]): number {
+  const beyond = Math.sqrt(STEP);
+  return roundedBoost(Math.min(tried[2] * beyond, Math.max(tried[0] / beyond, boost)));
+}
+
 /** Two decimals: a name must say the whole strength, and the loss is flat around its minimum. */
 export function roundedBoost(boost: number): number {
   return Math.min(LARGEST_BOOST, Math.max(0.25, Math.round(boost * 100) / 100));

@@ -1,7 +1,9 @@
 import type { Candidate } from "../lora/candidate.js";
-import { boostsToTry, fittedBoost, roundedBoost } from "./boost.js";
+import { BoostCurve } from "./boost-curve.js";
+import { boostsToTry, roundedBoost } from "./boost.js";
 import { candidateOf, scalesWithout } from "./layer-scales.js";
 import type { Unit } from "./scorer.js";
+import { UnitCosts, type Measured } from "./unit-costs.js";
 
 /** Some units out, one strength for all that is left. */
 export interface SubsetState {
@@ -35,12 +37,6 @@ export interface EliminationOptions {
   readonly means: (candidates: readonly Candidate[], batches: readonly number[]) => Promise<readonly Measured[]>;
 }
 
-/** A mean and the samples behind it. */
-export interface Measured {
-  readonly mean: number;
-  readonly samples: number;
-}
-
 /** Of the units of a round, this share is looked at twice. */
 const KEPT_FOR_SECOND_LOOK = 0.4;
 /** After each batch of the second look, this share of the rest stays: the order of the cheapest is what a round is about. */
@@ -58,26 +54,22 @@ export async function eliminate(options: EliminationOptions): Promise<readonly E
   const { units, layers, step, means } = options;
   const turns = new BatchTurns(options.batches, options.samplesOf);
   const rounds: EliminationRound[] = [];
-  const costs = new Map<Unit, number>();
+  const costs = new UnitCosts();
+  const curve = new BoostCurve();
   let left = [...units];
   let state: SubsetState = { out: [], boost: 1 };
   while (left.length > step) {
     const wanted = Math.min(step, left.length - 1);
-    let tried = byCost(left, costs).slice(
-      0,
-      Math.max(3 * wanted, Math.ceil(left.length * (costs.size === 0 ? 1 : TRIED_AGAIN))),
-    );
-    const totals = new Map<Unit, Measured>();
+    const share = rounds.length === 0 ? 1 : TRIED_AGAIN;
+    let tried = costs.byKnown(left).slice(0, Math.max(3 * wanted, Math.ceil(left.length * share)));
     const look = async (batches: readonly number[]) => {
-      const measured = await means(
-        tried.map((unit) => knockOut(layers, state, unit)),
-        batches,
-      );
-      for (const [index, unit] of tried.entries()) totals.set(unit, pooled(totals.get(unit), measured[index]));
+      const candidates = tried.map((unit) => knockOut(layers, state, unit));
+      costs.add(tried, await means(candidates, batches));
+      tried = costs.ranked(tried);
     };
     const { first, second } = turns.next(options.firstLook, options.wholeRound);
-    const narrow = (share: number, fewest: number) => {
-      tried = byMean(tried, totals).slice(0, Math.max(Math.ceil(fewest), Math.ceil(tried.length * share)));
+    const narrow = (kept: number, fewest: number) => {
+      tried = tried.slice(0, Math.max(Math.ceil(fewest), Math.ceil(tried.length * kept)));
     };
     await look(first);
     narrow(KEPT_FOR_SECOND_LOOK, 2 * wanted + 1);
@@ -85,9 +77,8 @@ export async function eliminate(options: EliminationOptions): Promise<readonly E
       if (index > 0) narrow(KEPT_IN_SECOND_LOOK, 1.5 * wanted + 1);
       await look([batch]);
     }
-    const best = totals.get(byMean(tried, totals)[0] ?? tried[0] ?? left[0] ?? { layer: 0, part: null })?.mean ?? 0;
-    for (const [unit, { mean }] of totals) costs.set(unit, mean - best);
-    const removed = withoutNeighbours(byMean(tried, totals), units, wanted);
+    const removed = withoutNeighbours(tried, units, wanted);
+    costs.endRound(tried);
     left = left.filter((unit) => !removed.includes(unit));
     state = { ...state, out: [...state.out, ...removed] };
     const boosts = boostsToTry(state.boost);
@@ -96,10 +87,17 @@ export async function eliminate(options: EliminationOptions): Promise<readonly E
       lastBatches([...first, ...second], options.samplesOf, options.fitted),
     );
     const at = (index: number) => fitted[index]?.mean ?? 0;
-    state = { ...state, boost: fittedBoost(boosts, [at(0), at(1), at(2)]) };
+    const out = state.out.length / units.length;
+    curve.add(out, boosts, [at(0), at(1), at(2)]);
+    state = { ...state, boost: curve.at(out) };
     rounds.push({ removed, boost: state.boost });
   }
-  return rounds;
+  // Later rounds tell more about the strengths of earlier ones.
+  let out = 0;
+  return rounds.map(({ removed }) => {
+    out += removed.length;
+    return { removed, boost: curve.at(out / units.length) };
+  });
 }
 
 /** The state with `size` units out: within a round the cheapest go first, and the strength lies between its ends. */
@@ -125,15 +123,6 @@ function knockOut(layers: number, state: SubsetState, unit: Unit): Candidate {
   return subsetCandidate(layers, { ...state, out: [...state.out, unit] });
 }
 
-function byMean(units: readonly Unit[], totals: ReadonlyMap<Unit, Measured>): Unit[] {
-  return [...units].sort((a, b) => (totals.get(a)?.mean ?? Infinity) - (totals.get(b)?.mean ?? Infinity));
-}
-
-/** Units that were never measured come first. */
-function byCost(units: readonly Unit[], costs: ReadonlyMap<Unit, number>): Unit[] {
-  return [...units].sort((a, b) => (costs.get(a) ?? -Infinity) - (costs.get(b) ?? -Infinity) || 0);
-}
-
 /** Neighbours do similar work: the second of two is no longer cheap once the first is gone. */
 function withoutNeighbours(ordered: readonly Unit[], all: readonly Unit[], wanted: number): Unit[] {
   const taken: Unit[] = [];
@@ -143,12 +132,6 @@ function withoutNeighbours(ordered: readonly Unit[], all: readonly Unit[], wante
     if (taken.every((other) => Math.abs(all.indexOf(other) - place) > 1)) taken.push(unit);
   }
   return taken;
-}
-
-function pooled(known: Measured | undefined, added: Measured | undefined): Measured {
-  if (known === undefined || added === undefined) return added ?? known ?? { mean: Infinity, samples: 0 };
-  const samples = known.samples + added.samples;
-  return { mean: (known.mean * known.samples + added.mean * added.samples) / samples, samples };
 }
 
 /** The last batches that hold `wanted` samples together: of a round, those that had the least say in what went. */

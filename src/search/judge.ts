@@ -88,8 +88,8 @@ export function judge(table: ScoreTable, options: JudgeOptions): Judgement {
   });
   // The margin contrast is the gain plus margin x the adapter's gain, but where a column lacks samples that is another gain.
   const completed = completedScores(table, base, full);
-  const tried = completed.flatMap((scores) => {
-    const gain = contrast(scores, 0);
+  const tried = completed.flatMap((scores, index) => {
+    const gain = scores === table.perSample[index] ? at(contrasts, index).gain : contrast(scores, 0);
     return gain.count === units.count ? [gain] : [gain, contrast(scores, margin)];
   });
   const bootstrapped = criticalValueOf(tried, gateGain, units.count, settings);

@@ -1,18 +1,15 @@
 import type { Candidate } from "../lora/candidate.js";
-import {
-  eliminate,
-  stateAt,
-  subsetCandidate,
-  type EliminationRound,
-  type Measured,
-  type SubsetState,
-} from "./elimination.js";
+import { eliminate, stateAt, subsetCandidate, type EliminationRound, type SubsetState } from "./elimination.js";
 import { seededRandom, shuffledIndices } from "./resample.js";
 import type { ScoreBook } from "./score-book.js";
 import type { SearchScorer, Unit } from "./scorer.js";
+import type { Measured } from "./unit-costs.js";
 
-/** Rounds from everything down to nothing. Fewer save little and rank worse, since costs change as units go. */
-const ROUNDS = 10;
+/**
+ * Rounds from everything down to nothing: as many as pay, since costs change as units go, but a round costs in proportion to
+ * the units. With these, a search costs between four and six exhaustive boundary searches.
+ */
+const [FEWEST_ROUNDS, MOST_ROUNDS, UNITS_IN_ALL_ROUNDS] = [10, 15, 450];
 /** Samples on which a round orders its cheapest units, and those of them on which it fits the strength. */
 const WHOLE_ROUND = 32;
 const FITTED_ON = 20;
@@ -153,8 +150,12 @@ function plannedRounds(scorer: SearchScorer, batches: readonly number[]) {
     firstLook: Math.max(6, Math.round(FIRST_LOOK_WORK / units.length)),
     wholeRound: WHOLE_ROUND,
     fitted: FITTED_ON,
-    step: Math.max(1, Math.round(units.length / ROUNDS)),
+    step: Math.max(1, Math.round(units.length / roundsOf(units.length))),
   };
+}
+
+function roundsOf(units: number): number {
+  return Math.min(MOST_ROUNDS, Math.max(FEWEST_ROUNDS, UNITS_IN_ALL_ROUNDS / units));
 }
 
 /** Ranking scores are used once and never claimed from, so they are not written down. */
