@@ -2,7 +2,7 @@ import { parseArgs } from "node:util";
 import { boundaryCandidates, lens, readSamples } from "../dist/index.js";
 import { effectCandidates } from "../dist/analysis/layer-effects.js";
 import { largestDifference } from "./support/scores.mjs";
-import { median, timed } from "./support/timing.mjs";
+import { median, processorTimed, timed } from "./support/timing.mjs";
 import { computesExactly, openModel, TRIO_OPTIONS } from "./support/trio.mjs";
 
 /**
@@ -32,7 +32,7 @@ export async function run({ json, args }) {
   await session.score(candidates.slice(-1));
 
   // On a GPU the processor waits.
-  const clock = computesExactly(model) ? processorTime : timed;
+  const clock = computesExactly(model) ? processorTimed : timed;
   const ratios = [];
   let read = null;
   for (let round = 0; round < Number(values.rounds); round++) {
@@ -68,12 +68,4 @@ export async function run({ json, args }) {
     `last layer is the scorer's own answer ${difference === 0 ? "bit for bit" : `but for ${difference.toExponential(1)} nats per token`}`,
   );
   return figures;
-}
-
-/** Of this process, so that others beside it do not count; one thread does not wait for others. */
-async function processorTime(work) {
-  const start = process.cpuUsage();
-  const value = await work();
-  const { user, system } = process.cpuUsage(start);
-  return { value, seconds: (user + system) / 1e6 };
 }

@@ -25,6 +25,8 @@ export interface TrimPlan {
   readonly tensors: readonly { readonly tensor: TensorDescriptor; readonly change: TensorChange | null }[];
   /** Elements of all kept pairs, as written. */
   readonly parameters: number;
+  /** Those of them that only pad ranks: zeros. */
+  readonly padding: number;
   readonly keptLayers: readonly number[];
   readonly droppedLayers: readonly number[];
   /** As written. */
@@ -77,9 +79,11 @@ export function planTrim(adapter: AdapterFile, selection: LayerSelection, padRan
   }
   const keptLayers = adapter.layers.filter((layer) => keptPairs.some(({ pair }) => pair.layer === layer));
   const baked = keptPairs.filter(({ pair }) => (changes.get(pair.b)?.factor ?? 1) !== 1).map(({ pair }) => pair);
+  const parameters = keptPairs.reduce((sum, { pair, rank }) => sum + (pair.parameters / pair.rank) * rank, 0);
   return {
     tensors: keptTensors(adapter, scales, changes),
-    parameters: keptPairs.reduce((sum, { pair, rank }) => sum + (pair.parameters / pair.rank) * rank, 0),
+    parameters,
+    padding: parameters - keptPairs.reduce((sum, { pair }) => sum + pair.parameters, 0),
     keptLayers,
     droppedLayers: adapter.layers.filter((layer) => !keptLayers.includes(layer)),
     alpha,

@@ -55,6 +55,8 @@ export interface WrittenAdapter {
   readonly bytes: number;
   /** Elements of all kept pairs, padding included. */
   readonly parameters: number;
+  /** Those of them that only pad ranks: zeros. */
+  readonly padding: number;
   /** Of the layers that the source has LoRA in, ascending. */
   readonly keptLayers: readonly number[];
   readonly droppedLayers: readonly number[];
@@ -131,6 +133,7 @@ export async function writeAdapter(
     path: target,
     bytes,
     parameters: plan.parameters,
+    padding: plan.padding,
     keptLayers: plan.keptLayers,
     droppedLayers: plan.droppedLayers,
     keptTensors: tensors.length,

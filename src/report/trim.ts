@@ -48,7 +48,7 @@ export function renderTrim(view: TrimView, options: RenderOptions): string {
   const share = written.source.bytes > 0 ? ` (${percent(written.bytes / written.source.bytes)} %)` : "";
   const prose = [
     ...(view.from === null ? [] : [originText(view.from)]),
-    `Kept: ${layersText(written.keptLayers)}, ${count(written.parameters)} of ${count(sourceParameters)} parameters.`,
+    `Kept: ${layersText(written.keptLayers)}, ${count(written.parameters - written.padding)} of ${count(sourceParameters)} parameters${written.padding === 0 ? "" : `, and ${count(written.padding)} zeros that pad ranks`}.`,
     droppedText(view),
     strengthsText(written),
     `Written: ${written.path}, ${byteSize(written.bytes)} in place of ${byteSize(written.source.bytes)}${share}.`,

@@ -92,6 +92,10 @@ describe("what it writes", () => {
     const { code, stdout } = await trim("adapter.gguf", "--keep", "all", "--pad-rank", "16", "-o", "fast.gguf");
     expect(code).toBe(0);
     expect(stdout).toContain("Strengths: 0-3=1 (full).");
+    // Seven in eight of the padded ranks' parameters are the padding's.
+    const told = /([\d,]+) of ([\d,]+)\s+parameters,\s+and\s+([\d,]+)\s+zeros that/.exec(stdout) ?? [];
+    const [kept, source, zeros] = told.slice(1).map((number) => Number(number.replaceAll(",", "")));
+    expect([kept, zeros]).toEqual([source, 7 * Number(source)]);
     const inspected = await run(["inspect", "fast.gguf", "--json"], { cwd: folder });
     expect(JSON.parse(inspected.stdout)).toMatchObject({
       file: {

@@ -42,7 +42,7 @@ const batch = {
 scorer.setBatch(batch);
 
 const generator = await addon.createGenerator({
-  ...{ model, contextTokens: 64, maxSequences: 4, batchTokens: 32, maxRows: 8, threads: 1 },
+  ...{ model, contextTokens: 64, maxSequences: 4, batchTokens: 32, maxRows: 8, threads: 1, fusedLora: true },
 });
 const step = {
   slots: Int32Array.of(0, 3),
