@@ -144,6 +144,7 @@ describe("a written adapter", () => {
       path: target,
       bytes: bytes.length,
       parameters: pairs.reduce((sum, { data }) => sum + data.length / 4, 0),
+      padding: 0,
       keptLayers: step.kept,
       droppedLayers: [0, 1, 2].filter((layer) => !step.kept.includes(layer)),
       keptTensors: names.filter((name) => keep.test(name)).length,
