@@ -1,6 +1,6 @@
 import type { FileHandle } from "node:fs/promises";
 import { VerificationError } from "../errors.js";
-import { readExactly, throwIfCancelled, writeExactly } from "./exact-io.js";
+import { readExactly, settleAll, throwIfCancelled, writeExactly } from "./exact-io.js";
 import type { TensorDescriptor } from "./gguf-file.js";
 
 /** Small enough to stay in the processor's cache between read and write, large enough to hide the cost of a call. */
@@ -73,12 +73,6 @@ export async function copyTensors(
     copied = blocks;
   }
   await settleAll([target.sync(), compare(copied)]);
-}
-
-/** Like Promise.all, but returns only when nothing works on the files any more, so that they can be closed. */
-async function settleAll(tasks: readonly Promise<void>[]): Promise<void> {
-  const failed = (await Promise.allSettled(tasks)).find((outcome) => outcome.status === "rejected");
-  if (failed !== undefined) throw failed.reason;
 }
 
 /** Tensors that are neighbours in source and target make one stretch, the zeros between them included. */

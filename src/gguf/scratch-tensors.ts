@@ -29,16 +29,20 @@ export class ScratchTensors implements AsyncDisposable {
     }
   }
 
-  /** @throws BackendError TARGET_FULL */
+  /**
+   * Several may be on their way at the same time.
+   *
+   * @throws BackendError TARGET_FULL
+   */
   async add(tensor: Pick<TensorDescriptor, "name" | "type" | "shape">, bytes: Buffer): Promise<TensorDescriptor> {
     const { name, type, shape } = tensor;
     const offset = this.#bytes;
+    this.#bytes += bytes.length;
     try {
       await writeExactly(this.#handle, bytes, offset);
     } catch (error) {
       throw scratchError(this.path, error);
     }
-    this.#bytes += bytes.length;
     const elements = shape.reduce((product, size) => product * size, 1);
     return { name, type, shape, elements, bytes: bytes.length, path: this.path, offset };
   }

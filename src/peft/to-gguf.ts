@@ -1,6 +1,6 @@
 import { basename, resolve } from "node:path";
 import type { FileHandle } from "node:fs/promises";
-import { readExactly, throwIfCancelled } from "../gguf/exact-io.js";
+import { readExactly, settleAll, throwIfCancelled } from "../gguf/exact-io.js";
 import type { TensorDescriptor } from "../gguf/gguf-file.js";
 import { MetadataValue } from "../gguf/metadata.js";
 import { openForReading } from "../gguf/read-gguf.js";
@@ -23,6 +23,9 @@ export interface ConvertOptions {
   /** Bytes of tensors that are made (reordered or multiplied) so far, and in all; the others are copied in one go. */
   readonly onProgress?: ((doneBytes: number, totalBytes: number) => void) | undefined;
 }
+
+/** Pairs in work at the same time: one is read while another is reordered or written. */
+const LANES = 2;
 
 /** The byte orders that an adapter's rows have in llama.cpp. */
 interface HeadCounts {
@@ -113,17 +116,19 @@ async function ggufTensors(
   const total = pairs.reduce((sum, { a, b }) => sum + a.bytes + b.bytes, 0);
   let done = 0;
   const tensors: TensorDescriptor[] = [];
-  try {
-    for (const pair of pairs) {
+  const queue = pairs.values();
+  const lane = async () => {
+    for (const pair of queue) {
       throwIfCancelled(signal);
       const factor = config.alphaOf(pair.module, pair.rank) / alpha;
-      tensors.push(
-        await tensorA(pair, handle, scratch),
-        await tensorB(pair, factor, headsOf(pair.ggufName, heads), handle, scratch),
-      );
+      const a = await tensorA(pair, handle, scratch);
+      tensors.push(a, await tensorB(pair, factor, headsOf(pair.ggufName, heads), handle, scratch));
       done += pair.a.bytes + pair.b.bytes;
       onProgress?.(done, total);
     }
+  };
+  try {
+    await settleAll(Array.from({ length: LANES }, lane));
   } finally {
     await handle.close();
   }
