@@ -59,6 +59,7 @@ export async function run({ json, args }) {
         killed += 1;
         identical += Number(found.identical);
         halves += Number(found.half);
+        if (!found.identical) say(`  differs after ${found.after.toFixed(2)} s, exit ${found.code}: ${found.where}`);
         say(`kill ${killed}: ${identical} identical, ${halves} half files`);
       }
     };
@@ -74,13 +75,32 @@ async function killAndResume(values, folder, { duration, expected }) {
   await mkdir(folder, { recursive: true });
   const child = search(values, folder);
   const end = ended(child);
-  await new Promise((resolve) => setTimeout(resolve, Math.random() * duration));
+  const after = Math.random() * duration;
+  await new Promise((resolve) => setTimeout(resolve, after));
   child.kill("SIGKILL");
   if ((await end).signal !== "SIGKILL") return null;
   const [adapter, result] = [await content(folder, ADAPTER), await content(folder, RESULT)];
   const half = (adapter !== null && !adapter.equals(expected.adapter)) || (result !== null && !isWhole(result));
-  await ended(search(values, folder, "--resume"));
-  return { half, identical: isDeepStrictEqual(await outcome(folder), expected) };
+  const { code } = await ended(search(values, folder, "--resume"));
+  const found = await outcome(folder);
+  const where = firstDifference(found, expected);
+  return { half, identical: where === null, where, code, after: after / 1000 };
+}
+
+/** Path of the first value that differs, with both; null where all are the same. */
+function firstDifference(one, other, path = "") {
+  if (isDeepStrictEqual(one, other)) return null;
+  const nested = [one, other].every((it) => typeof it === "object" && it !== null && !Buffer.isBuffer(it));
+  if (!nested) return `${path} is ${shortened(one)} in place of ${shortened(other)}`;
+  for (const key of new Set([...Object.keys(one), ...Object.keys(other)])) {
+    const found = firstDifference(one[key], other[key], `${path}/${key}`);
+    if (found !== null) return found;
+  }
+  return path;
+}
+
+function shortened(value) {
+  return Buffer.isBuffer(value) ? `${value.length} bytes` : (JSON.stringify(value) ?? "nothing").slice(0, 80);
 }
 
 function search(values, folder, ...more) {
