@@ -32,3 +32,18 @@ export function firstDifference(first, second, noise) {
   }
   return null;
 }
+
+/**
+ * The lead of one token over another behind the same prefix, as scoring computes it: the difference of two losses, nats.
+ *
+ * @param prefix tokens, at least one
+ */
+export async function scoredLead(adapter, candidate, prefix, tokens, { threads }) {
+  const samples = tokens.map((token) => {
+    const scored = new Uint8Array(prefix.length + 1);
+    scored[prefix.length] = 1;
+    return { tokens: Int32Array.from([...prefix, token]), scored, group: "", line: 1 };
+  });
+  const [[loss, lossOfOther]] = await adapter.score(samples, [candidate], { threads });
+  return lossOfOther - loss;
+}
