@@ -156,7 +156,7 @@ export class Generator extends Owned {
         waiting += 1;
       }
       const shares = planStep(writing, this.#limits, (answer, most) => {
-        const length = this.#drafting ? Math.min(most, lengths.get(answer.prompt)?.length ?? 0) : 0;
+        const length = this.#drafting ? Math.min(most, lengths.get(answer.prompt)?.among(writing.length) ?? 0) : 0;
         return this.#prompt(answer.prompt).pool.propose(answer.written, length);
       });
       const outcomes = await this.#runner.step(shares, signal);

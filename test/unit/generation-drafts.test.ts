@@ -35,13 +35,25 @@ describe("drafts from a pool", () => {
   });
 });
 
-test("the draft length follows what was accepted", () => {
-  const length = new DraftLength(16, 4);
-  const after = (proposed: number, accepted: number) => {
-    length.note(proposed, accepted);
-    return length.length;
-  };
-  expect([after(4, 4), after(8, 8), after(16, 16), after(16, 5), after(5, 0), after(0, 0), after(1, 1)]).toEqual([
-    8, 16, 16, 5, 1, 1, 2,
-  ]);
+describe("the draft length", () => {
+  test("follows what was accepted", () => {
+    const length = new DraftLength(16, 4);
+    const after = (proposed: number, accepted: number) => {
+      length.note(proposed, accepted);
+      return length.among(64);
+    };
+    expect([after(4, 4), after(8, 8), after(16, 16), after(16, 5), after(5, 0), after(0, 0), after(1, 1)]).toEqual([
+      8, 16, 16, 5, 1, 1, 2,
+    ]);
+  });
+
+  test("is the larger, the fewer sequences share a step; what was right still counts by its own length", () => {
+    const length = new DraftLength(16, 1);
+    expect([64, 32, 16, 11, 8, 1].map((sequences) => length.among(sequences))).toEqual([1, 2, 4, 5, 8, 8]);
+    expect(new DraftLength(6, 1).among(1)).toBe(6);
+    length.note(8, 2);
+    expect([length.among(64), length.among(16)]).toEqual([2, 4]);
+    length.note(4, 1);
+    expect(length.among(64)).toBe(1);
+  });
 });
