@@ -1,9 +1,8 @@
-import { randomBytes } from "node:crypto";
 import { open, unlink, type FileHandle } from "node:fs/promises";
-import { dirname, join, resolve } from "node:path";
 import { BackendError } from "../errors.js";
 import { writeExactly } from "./exact-io.js";
 import type { TensorDescriptor } from "./gguf-file.js";
+import { temporaryBeside } from "./target-file.js";
 
 /**
  * Tensors that are made and not copied: they wait on disk, beside the file that will have them, so that however many there are, one at a
@@ -21,7 +20,7 @@ export class ScratchTensors implements AsyncDisposable {
 
   /** @throws BackendError TARGET_UNWRITABLE */
   static async beside(target: string): Promise<ScratchTensors> {
-    const path = join(dirname(resolve(target)), `.lora-boundary.${randomBytes(6).toString("hex")}.tmp`);
+    const path = temporaryBeside(target);
     try {
       return new ScratchTensors(path, await open(path, "wx"));
     } catch (error) {

@@ -15,7 +15,8 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { beforeEach, describe, expect, it } from "vitest";
 import { InputError } from "../../src/errors.js";
-import { writeTarget } from "../../src/gguf/target-file.js";
+import { ScratchTensors } from "../../src/gguf/scratch-tensors.js";
+import { removeLeftovers, writeTarget } from "../../src/gguf/target-file.js";
 import { failure, useFolder } from "../support/data-files.js";
 import { gguf, tensor } from "../support/gguf-files.js";
 
@@ -32,6 +33,21 @@ const fill = async (handle: FileHandle) => {
   await handle.write("content");
   return "done";
 };
+
+describe("what a killed process leaves", () => {
+  it("goes with the next run, tensors that were laid down beside the target too", async () => {
+    const target = join(folder, "small.gguf");
+    await using scratch = await ScratchTensors.beside(target);
+    const half = scratch.path.replace(/[0-9a-f]{12}\.tmp$/, "0123456789ab.tmp");
+    await writeFile(half, "half");
+    await writeFile(join(folder, ".small.gguf.mine.tmp"), "mine");
+    expect(half).not.toBe(scratch.path);
+    await removeLeftovers(target);
+    expect(await readdir(folder)).toEqual([".small.gguf.mine.tmp"]);
+    // What is removed on disposal must be there.
+    await writeFile(scratch.path, "");
+  });
+});
 
 describe("what it writes", () => {
   it("gives the name only to the whole file, from a temporary one beside it", async () => {
