@@ -127,7 +127,7 @@ describe("what was written until Ctrl-C", () => {
 
   it("generate: the answers that are complete, null for the others", async () => {
     const args = ["generate", DEMO.base, DEMO.adapter, "--prompts", DEMO.samples, "--threads", "1"];
-    const child = start([...args, "--max-tokens", "12", "--json", "g.json"], { cwd: folder.path });
+    const child = start([...args, "--max-tokens", "200", "--json", "g.json"], { cwd: folder.path });
     const end = ended(child);
     child.stderr!.on("data", (text: string) => {
       if (text.includes("Writing answers")) child.kill("SIGINT");
