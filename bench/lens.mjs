@@ -2,7 +2,7 @@ import { parseArgs } from "node:util";
 import { boundaryCandidates, lens, readSamples } from "../dist/index.js";
 import { effectCandidates } from "../dist/analysis/layer-effects.js";
 import { largestDifference } from "./support/scores.mjs";
-import { median, processorTimed, timed } from "./support/timing.mjs";
+import { median, timed } from "./support/timing.mjs";
 import { computesExactly, openModel, TRIO_OPTIONS } from "./support/trio.mjs";
 
 /**
@@ -32,15 +32,15 @@ export async function run({ json, args }) {
   await session.score(candidates.slice(-1));
 
   // On a GPU the processor waits.
-  const clock = computesExactly(model) ? processorTimed : timed;
+  const spent = ({ seconds, cpuSeconds }) => (computesExactly(model) ? cpuSeconds : seconds);
   const ratios = [];
   let read = null;
   for (let round = 0; round < Number(values.rounds); round++) {
-    const search = await clock(() => session.score(candidates));
-    const look = await clock(() => lens(adapter, samples, options));
+    const search = await timed(() => session.score(candidates));
+    const look = await timed(() => lens(adapter, samples, options));
     read = look.value;
-    ratios.push(look.seconds / search.seconds);
-    say(`round ${round + 1}: lens ${look.seconds.toFixed(2)} s, search ${search.seconds.toFixed(2)} s`);
+    ratios.push(spent(look) / spent(search));
+    say(`round ${round + 1}: lens ${spent(look).toFixed(2)} s, search ${spent(search).toFixed(2)} s`);
   }
   if (read === null) throw new Error("This architecture has no lens; give another model.");
 

@@ -1,6 +1,6 @@
 import { parseArgs } from "node:util";
 import { boundaryCandidates, readSamples } from "../dist/index.js";
-import { processorTimed } from "./support/timing.mjs";
+import { timed } from "./support/timing.mjs";
 import { openModel, TRIO_OPTIONS } from "./support/trio.mjs";
 
 /** Differences of less than this share of a base pass are noise. */
@@ -43,7 +43,7 @@ export async function run({ json, args }) {
   for (const { work } of kinds) await work();
   for (let round = 0; round < Number(values.rounds); round++) {
     for (const [index, { work }] of kinds.entries()) {
-      seconds[index].push((await processorTimed(work)).seconds);
+      seconds[index].push((await timed(work)).cpuSeconds);
     }
     say(
       `round ${round + 1}: ${kinds.map(({ name }, index) => `${name} ${seconds[index].at(-1).toFixed(3)} s`).join(", ")}`,

@@ -6,9 +6,9 @@ import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { calibrate, readSamples, writePeft } from "../dist/index.js";
+import { calibrate, writePeft } from "../dist/index.js";
 import { timed } from "./support/timing.mjs";
-import { openModel, TRIO_OPTIONS } from "./support/trio.mjs";
+import { openModel, someSamples, TRIO_OPTIONS } from "./support/trio.mjs";
 
 /** With bench/peft-requirements.txt installed. */
 const PYTHON = process.env.LORA_BOUNDARY_PYTHON ?? "python3";
@@ -42,7 +42,7 @@ export async function run({ json, args }) {
   const threads = Number(values.threads);
   const model = await openModel(values);
   const adapter = await model.loadAdapter(values.adapter);
-  const set = await readSamples(values.samples, model, { ...(values.limit && { limit: Number(values.limit) }) });
+  const set = await someSamples(values, model);
   const tokens = set.samples.reduce((sum, sample) => sum + sample.tokens.length - 1, 0);
   const boundaries = spread(model.layers, Number(values.boundaries ?? model.layers + 1));
 

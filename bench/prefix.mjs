@@ -2,7 +2,7 @@ import { parseArgs } from "node:util";
 import { boundaryCandidates, readSamples } from "../dist/index.js";
 import { largestDifference } from "./support/scores.mjs";
 import { median, timed } from "./support/timing.mjs";
-import { openModel, TRIO_OPTIONS } from "./support/trio.mjs";
+import { openModel, threadsOf, TRIO_OPTIONS } from "./support/trio.mjs";
 
 /**
  * Samples that share most of their prompt, exhaustive search with prefix sharing against plain runs of every boundary
@@ -23,7 +23,7 @@ export async function run({ json, args }) {
     },
   });
   const say = json ? () => undefined : (line) => console.log(line);
-  const threads = values.threads === undefined ? {} : { threads: Number(values.threads) };
+  const threads = threadsOf(values);
   const [prompt, shared, completion] = [values.prompt, values.shared, values.completion].map(Number);
   const model = await openModel(values);
   const adapter = await model.loadAdapter(values.adapter);

@@ -1,8 +1,8 @@
 import { parseArgs } from "node:util";
-import { boundaryCandidates, calibrate, readSamples } from "../dist/index.js";
+import { boundaryCandidates, calibrate } from "../dist/index.js";
 import { conclude } from "../dist/search/conclude.js";
 import { timed } from "./support/timing.mjs";
-import { openModel, TRIO_OPTIONS } from "./support/trio.mjs";
+import { openModel, someSamples, threadsOf, TRIO_OPTIONS } from "./support/trio.mjs";
 
 /**
  * A race over all boundaries against plain runs of every boundary, one after the other, by the clock and by processor time.
@@ -25,21 +25,21 @@ export async function run({ json, args }) {
   });
   const say = json ? () => undefined : (line) => console.log(line);
   const [margin, seed] = [Number(values.margin), Number(values.seed)];
-  const threads = values.threads === undefined ? {} : { threads: Number(values.threads) };
+  const threads = threadsOf(values);
   const model = await openModel(values);
   const adapter = await model.loadAdapter(values.adapter);
-  const set = await readSamples(values.samples, model, { ...(values.limit && { limit: Number(values.limit) }) });
+  const set = await someSamples(values, model);
   const candidates = boundaryCandidates(model.layers, adapter.file.layers);
   say(`${model.layers} layers, ${candidates.length} boundaries, ${set.samples.length} samples`);
 
-  const raced = await measured(() => calibrate(adapter, set, { margin, seed, strategy: "race", ...threads }));
+  const raced = await timed(() => calibrate(adapter, set, { margin, seed, strategy: "race", ...threads }));
   const { cost, selected } = raced.value;
   say(`race: ${cost.passes.toFixed(2)} passes, ${inWords(raced)}, selected ${selected?.candidate.id ?? "none"}`);
 
   const plainSamples =
     values["plain-samples"] === "all" ? set.samples : set.samples.slice(0, Number(values["plain-samples"]));
   const scale = tokensOf(set.samples) / tokensOf(plainSamples);
-  const plain = await measured(() => scoreAll(adapter, plainSamples, candidates, { seed, plain: true, ...threads }));
+  const plain = await timed(() => scoreAll(adapter, plainSamples, candidates, { seed, plain: true, ...threads }));
   const [plainSeconds, plainCpuSeconds] = [plain.seconds * scale, plain.cpuSeconds * scale];
   const scaled =
     scale === 1 ? "" : `, scaled by tokens from ${plainSamples.length} samples (${plain.seconds.toFixed(1)} s)`;
@@ -86,14 +86,6 @@ async function scoreAll(adapter, samples, candidates, { plain, ...options }) {
   } finally {
     await session.dispose();
   }
-}
-
-/** `timed`, and the processor time of this process over all its threads: what a busy machine does not change. */
-async function measured(work) {
-  const before = process.cpuUsage();
-  const { value, seconds } = await timed(work);
-  const { user, system } = process.cpuUsage(before);
-  return { value, seconds, cpuSeconds: (user + system) / 1e6 };
 }
 
 function inWords({ seconds, cpuSeconds }) {

@@ -6,7 +6,7 @@ import { totalBytes } from "../dist/engine/memory-estimate.js";
 import { boundaryCandidates, readSamples } from "../dist/index.js";
 import { largestDifference } from "./support/scores.mjs";
 import { median, timed } from "./support/timing.mjs";
-import { openModel, TRIO_OPTIONS } from "./support/trio.mjs";
+import { openModel, threadsOf, TRIO_OPTIONS } from "./support/trio.mjs";
 
 const MEBIBYTE = 1024 * 1024;
 
@@ -28,7 +28,7 @@ export async function run({ json, args }) {
   const say = json ? () => undefined : (line) => console.log(line);
   const options = {
     batchTokens: Number(values["batch-tokens"]),
-    ...(values.threads !== undefined && { threads: Number(values.threads) }),
+    ...threadsOf(values),
   };
   const model = await openModel(values);
   const adapter = await model.loadAdapter(values.adapter);

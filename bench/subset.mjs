@@ -2,8 +2,8 @@ import { rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { boundaryCandidates, calibrate, plan, readSamples } from "../dist/index.js";
-import { openModel, TRIO_OPTIONS } from "./support/trio.mjs";
+import { boundaryCandidates, calibrate, plan } from "../dist/index.js";
+import { openModel, someSamples, threadsOf, TRIO_OPTIONS } from "./support/trio.mjs";
 
 /** 12, 15 and 18 of 30 layers; 32 of 60 halves and what lies around it. */
 const SHARES_OUT = [0.1, 0.2, 0.3, 0.4, 0.5, 32 / 60, 0.6, 0.7, 0.8];
@@ -31,7 +31,7 @@ export async function run({ json, args }) {
   });
   const say = json ? () => undefined : (line) => console.log(line);
   const model = await openModel(values);
-  const set = await readSamples(values.samples, model, { ...(values.limit && { limit: Number(values.limit) }) });
+  const set = await someSamples(values, model);
   const figures = { samples: set.samples.length };
   const wanted = values.per === undefined ? ["layer", "module"] : [values.per];
   for (const per of wanted) {
@@ -57,7 +57,7 @@ async function searchOne(adapter, set, { values, per, say }) {
     strategy: "race",
     seed: Number(values.seed),
     batchTokens: Number(values["batch-tokens"]),
-    ...(values.threads !== undefined && { threads: Number(values.threads) }),
+    ...threadsOf(values),
   };
   const session = adapter.openSession(set.samples, options);
   const boundary = session.cost(boundaryCandidates(layers, adapter.file.layers)).passes;

@@ -5,6 +5,7 @@
 #include <new>
 
 #include "ggml-backend.h"
+#include "graph_record.h"
 
 // The instruction set is chosen when the program runs: the addon is built for the oldest processors.
 #if defined(__x86_64__) && defined(__GNUC__)
@@ -28,12 +29,13 @@ struct Sum {
 };
 
 template <size_t Width>
-INLINE_EVERYWHERE void AddTile(const Sum& sum, size_t token, size_t at, size_t width) {
+INLINE_EVERYWHERE void AddTile(const Sum& sum, size_t token, size_t at) {
   const size_t rank = sum.b->rank;
+  const size_t width = sum.b->width;
   const float* ax = sum.ax + token * rank;
   const float* column = sum.b->values.data() + at;
   float total[Width] = {};
-  for (size_t r = 0; r < rank; ++r, column += sum.b->width) {
+  for (size_t r = 0; r < rank; ++r, column += width) {
     for (size_t i = 0; i < Width; ++i) total[i] += ax[r] * column[i];
   }
   const float* wx = sum.wx + token * width + at;
@@ -46,8 +48,8 @@ INLINE_EVERYWHERE void AddTile(const Sum& sum, size_t token, size_t at, size_t w
 INLINE_EVERYWHERE void AddColumns(const Sum& sum, size_t tokens, size_t from, size_t to) {
   for (size_t token = 0; token < tokens; ++token) {
     size_t at = from;
-    for (; at + kTile <= to; at += kTile) AddTile<kTile>(sum, token, at, sum.b->width);
-    for (; at < to; ++at) AddTile<1>(sum, token, at, sum.b->width);
+    for (; at + kTile <= to; at += kTile) AddTile<kTile>(sum, token, at);
+    for (; at < to; ++at) AddTile<1>(sum, token, at);
   }
 }
 
@@ -105,7 +107,7 @@ std::unique_ptr<LoraColumns> TurnRound(const ggml_tensor* b) {
 }
 
 bool IsOnHost(const ggml_tensor* tensor) {
-  const ggml_tensor* root = tensor->view_src != nullptr ? tensor->view_src : tensor;
+  const ggml_tensor* root = Root(tensor);
   return root->buffer != nullptr && ggml_backend_buffer_is_host(root->buffer);
 }
 

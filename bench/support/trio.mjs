@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { engineFacts, loadModel } from "../../dist/index.js";
+import { engineFacts, loadModel, readSamples } from "../../dist/index.js";
 
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 const shared = here("../../../shared/models/smollm2-135m/");
@@ -32,6 +32,16 @@ export const TRIO_OPTIONS = existsSync(shared)
 /** What `loadModel` is told of parsed `DEVICE_OPTIONS`. */
 export function deviceOf({ gpu, "gpu-layers": gpuLayers }) {
   return { gpu, ...(gpuLayers !== undefined && { gpuLayers: Number(gpuLayers) }) };
+}
+
+/** What calls are told of `--threads`; nothing where it was left out. */
+export function threadsOf({ threads }) {
+  return threads === undefined ? {} : { threads: Number(threads) };
+}
+
+/** The samples of parsed options: all, or the `--limit` asked for. */
+export function someSamples({ samples, limit }, model) {
+  return readSamples(samples, model, limit === undefined ? {} : { limit: Number(limit) });
 }
 
 /** GPUs that models were loaded on, for the line that names the machine. */

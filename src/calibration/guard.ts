@@ -8,7 +8,8 @@ import type { Candidate } from "../lora/candidate.js";
 import type { CalibrationResult, GuardSection } from "../result.js";
 import { FEWEST_UNITS } from "../search/bootstrap.js";
 import type { ConcludeOptions, Conclusion } from "../search/conclude.js";
-import { concludeGuarded, DEFAULT_GUARD_MARGIN, explainGuard, guardedCandidates, judgeGuard } from "../search/guard.js";
+import { concludeGuarded, DEFAULT_GUARD_MARGIN, explainGuard, judgeGuard } from "../search/guard.js";
+import { provenInOrder } from "../search/choose.js";
 import type { SearchOutcome } from "../search/search.js";
 import type { Journal } from "./journal.js";
 import { sampleInputs } from "./run-record.js";
@@ -126,7 +127,7 @@ export class Guard implements AsyncDisposable {
     outcome: SearchOutcome,
     { judging, signal, onGuard, onProgress }: ExamineOptions,
   ): Promise<GuardedOutcome> {
-    const examined = guardedCandidates(outcome.judgement, outcome.goal);
+    const examined = provenInOrder(outcome.judgement, outcome.goal);
     if (examined.length === 0) return { ...outcome, guard: this.#section({ state: "nothing" }) };
     const references = outcome.judgement.candidates.filter(({ role }) => role === "base" || role === "full");
     const candidates = [...references, ...examined].map(({ candidate }) => candidate);

@@ -53,14 +53,14 @@ const TRIED_AGAIN = 0.6;
 export async function eliminate(options: EliminationOptions): Promise<readonly EliminationRound[]> {
   const { units, layers, step, means } = options;
   const turns = new BatchTurns(options.batches, options.samplesOf);
-  const rounds: EliminationRound[] = [];
+  const removals: (readonly Unit[])[] = [];
   const costs = new UnitCosts();
   const curve = new BoostCurve();
   let left = [...units];
   let state: SubsetState = { out: [], boost: 1 };
   while (left.length > step) {
     const wanted = Math.min(step, left.length - 1);
-    const share = rounds.length === 0 ? 1 : TRIED_AGAIN;
+    const share = removals.length === 0 ? 1 : TRIED_AGAIN;
     let tried = costs.byKnown(left).slice(0, Math.max(3 * wanted, Math.ceil(left.length * share)));
     const look = async (batches: readonly number[]) => {
       const candidates = tried.map((unit) => knockOut(layers, state, unit));
@@ -90,11 +90,11 @@ export async function eliminate(options: EliminationOptions): Promise<readonly E
     const out = state.out.length / units.length;
     curve.add(out, boosts, [at(0), at(1), at(2)]);
     state = { ...state, boost: curve.at(out) };
-    rounds.push({ removed, boost: state.boost });
+    removals.push(removed);
   }
   // Later rounds tell more about the strengths of earlier ones.
   let out = 0;
-  return rounds.map(({ removed }) => {
+  return removals.map((removed) => {
     out += removed.length;
     return { removed, boost: curve.at(out / units.length) };
   });

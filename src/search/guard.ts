@@ -1,15 +1,13 @@
-import { UsageError } from "../errors.js";
 import type { GuardCandidate, NoSelection } from "../result.js";
 import { FEWEST_UNITS, maxTCriticalValue } from "./bootstrap.js";
-import { choose, provenInOrder, type Goal } from "./choose.js";
+import { choose, provenInOrder } from "./choose.js";
 import { concludeFrom, type ConcludeOptions, type Conclusion } from "./conclude.js";
 import type { JudgeOptions } from "./judge-options.js";
 import { completeJudgeOptions } from "./judge-options.js";
-import type { JudgedCandidate, Judgement } from "./judge.js";
 import { unitsFor } from "./power.js";
-import { isUniform, requireScores, type ScoreTable } from "./scores.js";
+import { referenceScores, requireScores, type ScoreTable } from "./scores.js";
 import { independentUnits, requireSpread, unitMean, type UnitMean } from "./units.js";
-import { boundedMean, retentionOf } from "./verdicts.js";
+import { boundedMean, retentionOf, verdictWithin } from "./verdicts.js";
 import { roundedUp } from "./wording.js";
 
 /**
@@ -50,8 +48,7 @@ export function judgeGuard(table: ScoreTable, margin: number, options: JudgeOpti
   requireScores(table);
   const units = independentUnits(table.groups, table.tokens, settings.tokenWeighted);
   requireSpread(units);
-  const full = table.perSample[table.candidates.findIndex((candidate) => isUniform(candidate, 1))];
-  if (full === undefined) throw new UsageError("REFERENCE_MISSING", "Expected the full adapter among the candidates.");
+  const full = referenceScores(table, 1, "the full adapter");
   const level = unitMean(full, units);
   const contrast = (scores: Float64Array, allowed: number) =>
     unitMean(
@@ -69,9 +66,8 @@ export function judgeGuard(table: ScoreTable, margin: number, options: JudgeOpti
   const candidates = table.candidates.map(({ id }, index): GuardCandidate => {
     const scores = table.perSample[index] ?? full;
     const [gain, allowed] = [gains[index] ?? level, contrasts[index] ?? level];
-    const { low, high } = boundedMean(allowed, criticalValue);
     const kept = retentionOf(gain, level, criticalValue);
-    const verdict = scores === full ? "not-worse" : low > 0 ? "not-worse" : high < 0 ? "worse" : "unproven";
+    const verdict = scores === full ? "not-worse" : verdictWithin(boundedMean(allowed, criticalValue));
     return {
       id,
       mean: unitMean(scores, units).mean,
@@ -81,11 +77,6 @@ export function judgeGuard(table: ScoreTable, margin: number, options: JudgeOpti
     };
   });
   return { criticalValue, units: units.count, candidates, contrasts };
-}
-
-/** What a guard must examine: all that the samples would let be chosen, in the order in which they would be. */
-export function guardedCandidates(judgement: Judgement, goal: Goal): readonly JudgedCandidate[] {
-  return provenInOrder(judgement, goal);
 }
 
 /**
@@ -104,7 +95,7 @@ export function concludeGuarded(
   const chosen = choose(judgement, goal);
   if (chosen === null || passed.has(chosen.id)) return conclusion;
   const failed = new Set(
-    guardedCandidates(judgement, goal)
+    provenInOrder(judgement, goal)
       .map(({ id }) => id)
       .filter((id) => !passed.has(id)),
   );

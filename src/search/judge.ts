@@ -1,4 +1,4 @@
-import { InternalError, UsageError } from "../errors.js";
+import { InternalError } from "../errors.js";
 import { adaptedLayers, adaptedSize, type Candidate } from "../lora/candidate.js";
 import type { CandidateResult, CriticalValueTest, Gate, Interval, Verdict } from "../result.js";
 import { FEWEST_UNITS, maxTCriticalValue } from "./bootstrap.js";
@@ -7,7 +7,7 @@ import { judgeGate } from "./gate.js";
 import { completeJudgeOptions, type JudgeOptions } from "./judge-options.js";
 import { giveUpAt } from "./give-up.js";
 import { binaryRange, retentionWithUnseenLosses, withUnseenLosses, worstUnit } from "./near-binary.js";
-import { isUniform, requireScores, type ScoreTable } from "./scores.js";
+import { isUniform, referenceScores, requireScores, type ScoreTable } from "./scores.js";
 import { signFlipCriticalValue } from "./sign-flip.js";
 import { independentUnits, requireSpread, unitMean, type UnitMean, type Units } from "./units.js";
 import { boundedMean, retentionOf, verdictOf, withoutBetter } from "./verdicts.js";
@@ -63,8 +63,8 @@ export function judge(table: ScoreTable, options: JudgeOptions): Judgement {
   requireScores(table);
   const units = independentUnits(table.groups, table.tokens, settings.tokenWeighted);
   requireSpread(units);
-  const base = scoresOf(table, 0, "the base model");
-  const full = scoresOf(table, 1, "the full adapter");
+  const base = referenceScores(table, 0, "the base model");
+  const full = referenceScores(table, 1, "the full adapter");
 
   /** full + allowed x (base - full) - candidate */
   const contrast = (candidate: Float64Array, allowed: number): UnitMean =>
@@ -170,12 +170,6 @@ function roleOf(candidate: Candidate): Role {
   if (isUniform(candidate, 1)) return "full";
   if (isUniform(candidate, 0)) return "base";
   return candidate.family === "scale" ? "control" : "cut";
-}
-
-function scoresOf(table: ScoreTable, strength: number, name: string): Float64Array {
-  const index = table.candidates.findIndex((candidate) => isUniform(candidate, strength));
-  if (index >= 0) return at(table.perSample, index);
-  throw new UsageError("REFERENCE_MISSING", `Expected ${name} (all scales ${strength}) among the candidates.`);
 }
 
 /** `requireScores` has checked the lengths. */

@@ -62,6 +62,13 @@ export function isUniform(candidate: Candidate, strength: number): boolean {
   return [inputScale, outputScale, ...layerScales, ...feedForwardScales].every((scale) => scale === strength);
 }
 
+/** @throws UsageError REFERENCE_MISSING where no candidate has this one strength everywhere */
+export function referenceScores({ candidates, perSample }: ScoreTable, strength: number, name: string): Float64Array {
+  const scores = perSample[candidates.findIndex((candidate) => isUniform(candidate, strength))];
+  if (scores !== undefined) return scores;
+  throw new UsageError("REFERENCE_MISSING", `Expected ${name} (all scales ${strength}) among the candidates.`);
+}
+
 /**
  * @throws InternalError SCORE_SHAPE where lengths differ
  * @throws UsageError CANDIDATE_TWICE

@@ -21,8 +21,13 @@ export function boundedMean({ mean, se, flat }: UnitMean, criticalValue: number)
 export function verdictOf(gain: Interval, marginContrast: Interval | null): Verdict {
   if (gain.low > 0) return "better";
   if (marginContrast === null) return gain.high < 0 ? "worse" : "unproven";
-  if (marginContrast.low > 0) return "not-worse";
-  return marginContrast.high < 0 ? "worse" : "unproven";
+  return verdictWithin(marginContrast);
+}
+
+/** What a margin contrast says by itself. */
+export function verdictWithin({ low, high }: Interval): Exclude<Verdict, "better"> {
+  if (low > 0) return "not-worse";
+  return high < 0 ? "worse" : "unproven";
 }
 
 /** The verdict where nothing may be called better: what also lies within the margin is `not-worse`. */

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { conclude } from "../../src/search/conclude.js";
-import { concludeGuarded, explainGuard, guardedCandidates, judgeGuard } from "../../src/search/guard.js";
+import { provenInOrder } from "../../src/search/choose.js";
+import { concludeGuarded, explainGuard, judgeGuard } from "../../src/search/guard.js";
 import { seededRandom } from "../../src/search/resample.js";
 import type { ScoreTable } from "../../src/search/scores.js";
 import { expectError } from "../support/expect-error.js";
@@ -106,12 +107,8 @@ describe("the choice under a guard", () => {
 
   it("examines what could be selected, the first choice first", () => {
     expect(searched.selected!.candidate.id).toBe("upto:3");
-    expect(guardedCandidates(searched.judgement, "economy").map(({ id }) => id)).toEqual([
-      "upto:3",
-      "upto:4",
-      "upto:5",
-    ]);
-    expect(guardedCandidates(searched.judgement, "quality")).toEqual([]);
+    expect(provenInOrder(searched.judgement, "economy").map(({ id }) => id)).toEqual(["upto:3", "upto:4", "upto:5"]);
+    expect(provenInOrder(searched.judgement, "quality")).toEqual([]);
   });
 
   it("stays where the first choice passes, else takes the next that does, with a gain of its own", () => {
