@@ -1,5 +1,7 @@
 import type { Interval } from "../result.js";
 import { maxTCriticalValue } from "../search/bootstrap.js";
+import { binaryRange } from "../search/near-binary.js";
+import { signFlipCriticalValue } from "../search/sign-flip.js";
 import { independentUnits, requireSpread, unitMean, type UnitMean, type Units } from "../search/units.js";
 import { boundedMean } from "../search/verdicts.js";
 import type { Comparison, MetricScore } from "./result.js";
@@ -21,7 +23,9 @@ const ROUNDING = 1e-12;
 
 /**
  * Compares every candidate with the base model and the full adapter, by every metric, in pairs. All bounds hold together:
- * one critical value over all of these contrasts (`maxTCriticalValue`), samples of one group drawn together.
+ * one critical value over all of these contrasts (`maxTCriticalValue`), samples of one group drawn together. Where a metric only
+ * hits or misses, the spread of few differences misleads: no bound may then be closer than what chance alone can do under flips
+ * of sign (`signFlipCriticalValue`).
  *
  * @param columns every metric with the same candidates: the base model first, the full adapter second
  * @throws InputError TOO_FEW_SAMPLES with fewer than 2 independent samples
@@ -40,7 +44,10 @@ export function compare(
     .flat()
     .flatMap(({ vsFull, vsBase, corpusVsFull }) => [vsFull, vsBase, corpusVsFull])
     .flatMap((mean) => (mean === null || mean.flat ? [] : [mean.residuals]));
-  const criticalValue = maxTCriticalValue(noisy, units.count, options);
+  const criticalValue = Math.max(
+    maxTCriticalValue(noisy, units.count, options),
+    ...columns.filter(isNearBinary).map((metric) => signFlipCriticalValue(allDifferences(metric), units, options)),
+  );
 
   const scoreOf = (metric: MetricColumns, found: Contrasts, index: number): MetricScore => {
     const { perSample, corpus } = metric.candidates[index] ?? EMPTY;
@@ -109,6 +116,19 @@ function counts(gains: Float64Array, scores: Float64Array): Omit<Comparison, "ga
   const wins = gains.filter((gain, sample) => gain > 0 && !isTie(gain, sample)).length;
   const losses = gains.filter((gain, sample) => gain < 0 && !isTie(gain, sample)).length;
   return { wins, losses, ties: gains.length - wins - losses };
+}
+
+function isNearBinary({ candidates }: MetricColumns): boolean {
+  return binaryRange(candidates.map(({ perSample }) => perSample)) !== null;
+}
+
+/** Of every candidate to the base model and to the full adapter. */
+function allDifferences(metric: MetricColumns): Float64Array[] {
+  return [BASE, FULL].flatMap((reference) =>
+    metric.candidates.flatMap(({ perSample }, index) =>
+      index === reference ? [] : [differences(metric, perSample, metric.candidates[reference] ?? EMPTY)],
+    ),
+  );
 }
 
 function bounded(contrast: UnitMean | null, criticalValue: number): Interval | null {

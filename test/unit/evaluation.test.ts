@@ -124,6 +124,21 @@ describe("an evaluation of answers", () => {
     expect(both.data.references).toBeNull();
   });
 
+  test.each([
+    [5, false],
+    [6, true],
+  ])("hits and misses: %i wins without a loss are as much as chance alone can do, or not", (wins, isProven) => {
+    // Flips of sign give all wins with probability 2^(1 - wins), 0.06 and 0.03; the spread of so few says less than that.
+    const three = namedCandidates("base,full,upto:3", LAYERS);
+    const answers = three.map(({ id }) =>
+      samples.samples.map((_, sample) => (id === "upto:3" && sample < wins ? right(sample) : "x")),
+    );
+    const gain = evaluate(evaluation({ candidates: three, answers, metrics: [exactMatch] })).candidates[2]?.scores[0]
+      ?.vsFull?.gain;
+    expect(gain?.mean).toBeCloseTo(wins / COUNT, 12);
+    expect(gain!.low > 0).toBe(isProven);
+  });
+
   test("what cannot be evaluated is refused", async () => {
     expectError(() => evaluate(evaluation({ metrics: [] })), "METRICS_EMPTY", /at least one metric/);
     expectError(() => evaluate(evaluation({ answers: [] })), "EVALUATION_SHAPE", /4 candidates on 40 samples/);
