@@ -1,81 +1,99 @@
 import type { FileHandle } from "node:fs/promises";
 import { VerificationError } from "../errors.js";
 import { readExactly, settleAll, throwIfCancelled, writeExactly } from "./exact-io.js";
+import { fileState, requireUnchanged } from "./file-state.js";
 import type { TensorDescriptor } from "./gguf-file.js";
+import type { Rewriting, TensorToWrite } from "./tensor-to-write.js";
 
-/** Small enough to stay in the processor's cache between read and write, large enough to hide the cost of a call. */
-const BLOCK_BYTES = 1024 * 1024;
-/** Copied while the one before it is compared: what is compared was written a moment ago and needs no disk. */
-const WINDOW_BYTES = 64 * 1024 * 1024;
+/** Small enough to be in the processor's cache still when it is read back, large enough to hide the cost of a call. */
+const BLOCK_BYTES = 512 * 1024;
 /** Blocks on their way at the same time: one is read while another is written. */
-const LANES = 2;
+const LANES = 3;
+/** Sent to the disk by one lane while the others copy on, so that little is left to wait for at the end. */
+const SYNC_BYTES = 64 * 1024 * 1024;
 
 /** A stretch of one source file and the place it has in the target. */
 interface Stretch {
   readonly source: FileHandle;
   readonly sourcePath: string;
   readonly sourceOffset: number;
+  readonly sourceBytes: number;
   readonly targetOffset: number;
   readonly bytes: number;
+  readonly rewriting: Rewriting | undefined;
 }
 
 /** A tensor's bytes now and in the target. */
 export interface TensorMove {
-  readonly from: TensorDescriptor;
+  readonly from: TensorToWrite;
   readonly source: FileHandle;
   readonly to: TensorDescriptor;
 }
 
+export interface CopyOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** Called after every block: bytes written so far, and in all. */
+  readonly onProgress?: ((doneBytes: number, totalBytes: number) => void) | undefined;
+}
+
 /**
- * Copies tensor bytes to their place in the target, re-reads every byte of them and compares it with the source, and
- * syncs the target. Comparing runs one window behind copying and the last comparison beside the sync, so that on the
- * usual machine neither adds much to the time of a plain copy.
+ * Brings tensor bytes to their place in the target, rewritten where a tensor asks for it, re-reads every block that was written and compares
+ * it with what was meant, and syncs the target.
  *
  * @param alignment of the target, the most that may lie between two neighbouring tensors
  * @throws VerificationError WRITTEN_BYTES_DIFFER naming the tensor
+ * @throws InputError FILE_CHANGED where somebody has written to a source meanwhile
  */
 export async function copyTensors(
   moves: readonly TensorMove[],
   target: FileHandle,
   targetPath: string,
   alignment: number,
-  signal: AbortSignal | undefined,
+  { signal, onProgress }: CopyOptions = {},
 ): Promise<void> {
-  const windows = cutIntoWindows(joinNeighbours(moves, alignment));
-  const copying = Array.from({ length: LANES }, () => Buffer.allocUnsafe(BLOCK_BYTES));
-  const comparing = { source: Buffer.allocUnsafe(BLOCK_BYTES), target: Buffer.allocUnsafe(BLOCK_BYTES) };
+  const sources = new Map(moves.map(({ source, from }) => [source, from.path]));
+  const states = new Map<FileHandle, string>();
+  for (const source of sources.keys()) states.set(source, await fileState(source));
+  const blocks = joinNeighbours(moves, alignment).flatMap(cutIntoBlocks);
+  const total = blocks.reduce((sum, { bytes }) => sum + bytes, 0);
+  const queue = blocks.values();
+  let [done, synced] = [0, 0];
 
-  const compare = async (blocks: readonly Stretch[]) => {
-    for (const block of blocks) {
+  const lane = async () => {
+    const [read, readBack] = [Buffer.allocUnsafe(BLOCK_BYTES), Buffer.allocUnsafe(BLOCK_BYTES)];
+    for (const block of queue) {
       throwIfCancelled(signal);
-      const expected = comparing.source.subarray(0, block.bytes);
-      const written = comparing.target.subarray(0, block.bytes);
-      await Promise.all([
-        readExactly(block.source, block.sourcePath, expected, block.sourceOffset),
-        readExactly(target, targetPath, written, block.targetOffset),
-      ]);
-      if (!expected.equals(written)) throw differs(moves, block, expected, written, targetPath);
+      const meant = await contentOf(block, read);
+      await writeExactly(target, meant, block.targetOffset);
+      const written = spaceFor(block.bytes, readBack);
+      await readExactly(target, targetPath, written, block.targetOffset);
+      if (!meant.equals(written)) throw differs(moves, block, meant, written, targetPath);
+      done += block.bytes;
+      onProgress?.(done, total);
+      if (done - synced >= SYNC_BYTES) {
+        synced = done;
+        await target.datasync();
+      }
     }
   };
-
-  let copied: readonly Stretch[] = [];
-  for (const blocks of windows) {
-    const queue = blocks.values();
-    const lane = async (buffer: Buffer) => {
-      for (const block of queue) {
-        throwIfCancelled(signal);
-        const bytes = buffer.subarray(0, block.bytes);
-        await readExactly(block.source, block.sourcePath, bytes, block.sourceOffset);
-        await writeExactly(target, bytes, block.targetOffset);
-      }
-    };
-    await settleAll([...copying.map(lane), compare(copied)]);
-    copied = blocks;
-  }
-  await settleAll([target.sync(), compare(copied)]);
+  await settleAll(Array.from({ length: LANES }, lane));
+  await target.sync();
+  for (const [source, path] of sources) await requireUnchanged(path, states.get(source) ?? "", source);
 }
 
-/** Tensors that are neighbours in source and target make one stretch, the zeros between them included. */
+/** What a block has in the target. */
+async function contentOf(block: Stretch, buffer: Buffer): Promise<Buffer> {
+  const bytes = spaceFor(block.sourceBytes, buffer);
+  await readExactly(block.source, block.sourcePath, bytes, block.sourceOffset);
+  return block.rewriting?.rewrite(bytes) ?? bytes;
+}
+
+/** Only a part of a tensor that cannot be divided is larger than the buffer. */
+function spaceFor(bytes: number, buffer: Buffer): Buffer {
+  return bytes <= buffer.length ? buffer.subarray(0, bytes) : Buffer.allocUnsafe(bytes);
+}
+
+/** Copied tensors that are neighbours in source and target make one stretch, the zeros between them included. */
 function joinNeighbours(moves: readonly TensorMove[], alignment: number): Stretch[] {
   const stretches: Stretch[] = [];
   for (const { from, source, to } of moves) {
@@ -83,53 +101,55 @@ function joinNeighbours(moves: readonly TensorMove[], alignment: number): Stretc
     const gap = last === undefined ? -1 : to.offset - (last.targetOffset + last.bytes);
     if (
       last?.source === source &&
+      last.rewriting === undefined &&
+      from.rewriting === undefined &&
       gap >= 0 &&
       gap < alignment &&
       from.offset - to.offset === last.sourceOffset - last.targetOffset
     ) {
-      stretches[stretches.length - 1] = { ...last, bytes: last.bytes + gap + to.bytes };
+      const bytes = last.bytes + gap + to.bytes;
+      stretches[stretches.length - 1] = { ...last, sourceBytes: bytes, bytes };
     } else {
-      const place = { sourceOffset: from.offset, targetOffset: to.offset, bytes: to.bytes };
-      stretches.push({ source, sourcePath: from.path, ...place });
+      const sourceBytes = from.rewriting?.sourceBytes ?? to.bytes;
+      const place = { sourceOffset: from.offset, sourceBytes, targetOffset: to.offset, bytes: to.bytes };
+      stretches.push({ source, sourcePath: from.path, ...place, rewriting: from.rewriting });
     }
   }
   return stretches;
 }
 
-function cutIntoWindows(stretches: readonly Stretch[]): Stretch[][] {
-  const windows: Stretch[][] = [[]];
-  let filled = 0;
-  for (const stretch of stretches) {
-    for (let at = 0; at < stretch.bytes; at += BLOCK_BYTES) {
-      const bytes = Math.min(BLOCK_BYTES, stretch.bytes - at);
-      if (filled + bytes > WINDOW_BYTES) {
-        windows.push([]);
-        filled = 0;
-      }
-      windows.at(-1)?.push({
-        ...stretch,
-        sourceOffset: stretch.sourceOffset + at,
-        targetOffset: stretch.targetOffset + at,
-        bytes,
-      });
-      filled += bytes;
-    }
+/** Blocks of whole parts, as many as fit. */
+function cutIntoBlocks(stretch: Stretch): Stretch[] {
+  const { sourceOffset, sourceBytes, targetOffset, bytes, rewriting } = stretch;
+  const parts = rewriting?.parts ?? sourceBytes;
+  const [partFrom, partTo] = [sourceBytes / parts, bytes / parts];
+  const most = Math.max(1, Math.floor(BLOCK_BYTES / Math.max(partFrom, partTo)));
+  const blocks: Stretch[] = [];
+  for (let at = 0; at < parts; at += most) {
+    const count = Math.min(most, parts - at);
+    blocks.push({
+      ...stretch,
+      sourceOffset: sourceOffset + at * partFrom,
+      sourceBytes: count * partFrom,
+      targetOffset: targetOffset + at * partTo,
+      bytes: count * partTo,
+    });
   }
-  return windows;
+  return blocks;
 }
 
 function differs(
   moves: readonly TensorMove[],
   block: Stretch,
-  expected: Buffer,
+  meant: Buffer,
   written: Buffer,
   path: string,
 ): VerificationError {
-  const first = block.targetOffset + expected.findIndex((byte, index) => byte !== written[index]);
+  const first = block.targetOffset + meant.findIndex((byte, index) => byte !== written[index]);
   const tensor = moves.findLast(({ to }) => to.offset <= first)?.to.name ?? "";
   return new VerificationError(
     "WRITTEN_BYTES_DIFFER",
-    `${path}: re-reading what was just written, byte ${first} (tensor \`${tensor}\`) differs from the source; nothing was kept. Check the disk and the memory of this machine, and that nothing writes to the source.`,
+    `${path}: re-reading what was just written, byte ${first} (tensor \`${tensor}\`) differs from what was meant; nothing was kept. Check the disk and the memory of this machine.`,
     { details: { path, tensor, byte: first } },
   );
 }

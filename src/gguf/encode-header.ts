@@ -1,11 +1,12 @@
-import { ALIGNMENT_KEY, DEFAULT_ALIGNMENT, MAGIC, align, type GgufFile, type TensorDescriptor } from "./gguf-file.js";
+import { ALIGNMENT_KEY, DEFAULT_ALIGNMENT, MAGIC, align, type GgufFile } from "./gguf-file.js";
 import { VALUE_TYPES, type MetadataValue } from "./metadata.js";
+import type { TensorToWrite } from "./tensor-to-write.js";
 
-/** What a GGUF file is to contain: the tensors' descriptors say where their bytes lie now. */
+/** What a GGUF file is to contain. */
 export interface GgufContent {
   readonly version: GgufFile["version"];
   readonly metadata: ReadonlyMap<string, MetadataValue>;
-  readonly tensors: readonly TensorDescriptor[];
+  readonly tensors: readonly TensorToWrite[];
 }
 
 /** @returns the header with its padding, and the size of the whole file with the padding of its last tensor */

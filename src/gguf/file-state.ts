@@ -1,19 +1,23 @@
-import { stat } from "node:fs/promises";
+import { stat, type FileHandle } from "node:fs/promises";
 import { InputError } from "../errors.js";
 
 /** What the file system says of a file's content: another value means that somebody has written to it. */
-export async function fileState(path: string): Promise<string> {
-  const { size, mtimeNs, ino } = await stat(path, { bigint: true });
+export async function fileState(file: string | FileHandle): Promise<string> {
+  const options = { bigint: true } as const;
+  const { size, mtimeNs, ino } = await (typeof file === "string" ? stat(file, options) : file.stat(options));
   return `${ino}:${size}:${mtimeNs}`;
 }
 
-/** @throws InputError FILE_CHANGED where the file is no longer what `state` was taken of */
-export async function requireUnchanged(path: string, state: string): Promise<void> {
-  const now = await fileState(path).catch(() => "missing");
+/**
+ * @param file the open file, where another one that took its name meanwhile does not matter; default what is at `path`
+ * @throws InputError FILE_CHANGED where the file is no longer what `state` was taken of
+ */
+export async function requireUnchanged(path: string, state: string, file: string | FileHandle = path): Promise<void> {
+  const now = await fileState(file).catch(() => "missing");
   if (now === state) return;
   throw new InputError(
     "FILE_CHANGED",
-    `${path}: The file has changed on the disk since it was loaded, so nothing that was measured holds for it; run again.`,
+    `${path}: The file has changed on the disk since it was opened, so nothing that was made or measured of it holds; run again.`,
     { details: { path } },
   );
 }

@@ -68,7 +68,7 @@ export async function requireTarget(
 }
 
 /** A name of its own beside the target, by which `removeLeftovers` knows it. */
-export function temporaryBeside(target: string): string {
+function temporaryBeside(target: string): string {
   return join(dirname(resolve(target)), `${temporaryPrefix(target)}${randomBytes(6).toString("hex")}.tmp`);
 }
 

@@ -1,13 +1,13 @@
 import type { FileHandle } from "node:fs/promises";
 import { VerificationError } from "../errors.js";
-import { copyTensors } from "./copy-tensors.js";
+import { copyTensors, type CopyOptions } from "./copy-tensors.js";
 import { encodeHeader, type GgufContent } from "./encode-header.js";
 import { throwIfCancelled, writeExactly } from "./exact-io.js";
 import type { GgufFile } from "./gguf-file.js";
 import { openForReading, readGguf } from "./read-gguf.js";
 import { writeTarget, type TargetOptions } from "./target-file.js";
 
-export interface WriteGgufOptions extends TargetOptions {
+export interface WriteGgufOptions extends TargetOptions, CopyOptions {
   /** A last check of the finished file, given its temporary path; where it throws, nothing is written. */
   readonly verify?: (path: string) => Promise<void>;
   /** Further files that are never written over, beside those that the tensors come from. */
@@ -20,13 +20,13 @@ export interface WrittenGguf {
 }
 
 /**
- * Writes a GGUF file: the metadata's own bytes, and tensor bytes copied from the files that their descriptors name.
+ * Writes a GGUF file: the metadata's own bytes, and tensor bytes copied or rewritten from the files that their descriptors name.
  * Before the file takes its name it is re-read by the reader, its header compared with what was meant, every tensor
- * byte compared with its source, and everything synced to the disk. Comparing reads back through the page cache, so
+ * byte compared with what was meant, and everything synced to the disk. Comparing reads back through the page cache, so
  * it finds bytes at a wrong place or changed on the way, not a disk that stores wrongly what it was given.
  *
  * @throws UsageError, BackendError see {@link writeTarget}
- * @throws InputError where a source cannot be read or shrinks meanwhile
+ * @throws InputError where a source cannot be read, shrinks or is written to meanwhile
  * @throws VerificationError WRITTEN_HEADER_DIFFERS, WRITTEN_BYTES_DIFFER
  * @throws CancelledError
  */
@@ -53,7 +53,7 @@ export async function writeGguf(
         const to = written.tensors[index];
         return source === undefined || to === undefined ? [] : [{ from, source, to }];
       });
-      await copyTensors(moves, handle, target, written.alignment, options.signal);
+      await copyTensors(moves, handle, target, written.alignment, options);
       await options.verify?.(temporary);
       return { path: target, bytes: fileBytes };
     });

@@ -2,19 +2,19 @@ import { mkdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { UsageError } from "../errors.js";
 import { copyTensors } from "../gguf/copy-tensors.js";
-import { readExactly, throwIfCancelled, writeExactly } from "../gguf/exact-io.js";
+import { writeExactly } from "../gguf/exact-io.js";
 import type { TensorDescriptor } from "../gguf/gguf-file.js";
 import { openForReading } from "../gguf/read-gguf.js";
-import { ScratchTensors } from "../gguf/scratch-tensors.js";
 import { requireTarget, writeTarget } from "../gguf/target-file.js";
+import { rewritten, type TensorToWrite } from "../gguf/tensor-to-write.js";
 import { readAdapter, type AdapterFile } from "../lora/adapter-file.js";
 import { isEmbedding, type LoraPair } from "../lora/lora-pair.js";
 import type { ModelFile } from "../lora/model-file.js";
-import { changeTensor } from "../lora/tensor-change.js";
+import { changedTensor } from "../lora/tensor-change.js";
 import { ARCHITECTURES, moduleName, type ArchitectureNames } from "./module-names.js";
 import { CONFIG_NAME } from "./peft-config.js";
 import { peftError } from "./peft-error.js";
-import { permuteRows, transpose } from "./permute-rows.js";
+import { permuted, transpose } from "./permute-rows.js";
 import { WEIGHTS_NAME } from "./read-peft.js";
 import { encodeSafetensorsHeader, readSafetensors } from "./safetensors.js";
 import { headCountsOf, headsOf } from "./to-gguf.js";
@@ -53,26 +53,22 @@ export async function writePeft(source: string, folder: string, options: WritePe
   const target = { force, ...(signal && { signal }) };
   try {
     const weights = join(folder, WEIGHTS_NAME);
-    await using scratch = await ScratchTensors.beside(weights);
-    const tensors = await peftTensors(adapter, pairs, heads, scratch, signal);
+    const tensors = peftTensors(adapter, pairs, heads);
     const bytes = await writeTarget(weights, [source], target, async (handle, temporary) => {
       const header = encodeSafetensorsHeader(tensors);
       await writeExactly(handle, header, 0);
       await handle.truncate(header.length + tensors.reduce((sum, tensor) => sum + tensor.bytes, 0));
       const written = await readSafetensors(temporary);
       const places = new Map(written.tensors.map((tensor) => [tensor.name, tensor]));
-      const [from, fromScratch] = [await openForReading(source), await openForReading(scratch.path)];
+      const from = await openForReading(source);
       try {
         const moves = tensors.flatMap((tensor) => {
           const to = places.get(tensor.name);
-          return to === undefined
-            ? []
-            : [{ from: tensor, source: tensor.path === scratch.path ? fromScratch : from, to }];
+          return to === undefined ? [] : [{ from: tensor, source: from, to }];
         });
-        await copyTensors(moves, handle, weights, 1, signal);
+        await copyTensors(moves, handle, weights, 1, { signal });
       } finally {
         await from.close();
-        await fromScratch.close();
       }
       return written.fileBytes;
     });
@@ -139,52 +135,38 @@ function headsFor(adapter: AdapterFile, names: ArchitectureNames, model: ModelFi
   );
 }
 
-async function peftTensors(
+function peftTensors(
   adapter: AdapterFile,
   pairs: readonly NamedPair[],
   heads: ReturnType<typeof headsFor>,
-  scratch: ScratchTensors,
-  signal: AbortSignal | undefined,
-): Promise<TensorDescriptor[]> {
+): TensorToWrite[] {
   const parts = new Map(
     pairs.flatMap(({ pair, module }) => [[pair.a, { pair, module }] as const, [pair.b, { pair, module }] as const]),
   );
-  const handle = await openForReading(adapter.path);
-  try {
-    const tensors: TensorDescriptor[] = [];
-    for (const tensor of adapter.gguf.tensors) {
-      const part = parts.get(tensor);
-      if (part === undefined) continue;
-      throwIfCancelled(signal);
-      const { pair, module } = part;
-      const [isA, embedding] = [tensor === pair.a, isEmbedding(pair.name)];
-      const end = embedding ? `lora_embedding_${isA ? "A" : "B"}` : `lora_${isA ? "A" : "B"}.weight`;
-      const name = `base_model.model.${module}.${end}`;
-      const shape = isA ? [pair.rank, tensor.elements / pair.rank] : [tensor.elements / pair.rank, pair.rank];
-      const rowHeads = isA ? null : headsOf(pair.name, heads);
-      const flips = isA && embedding;
-      if (tensor.type.blockElements === 1 && rowHeads === null && !flips) {
-        tensors.push({ ...tensor, name, shape });
-        continue;
-      }
-      const raw = Buffer.allocUnsafe(tensor.bytes);
-      await readExactly(handle, tensor.path, raw, tensor.offset);
-      const { type, bytes } = floats(tensor, raw);
-      const ordered = rowHeads === null ? bytes : permuteRows(bytes, shape[0] ?? 1, rowHeads, true);
-      tensors.push(
-        await scratch.add({ name, type, shape }, flips ? transpose(bytes, shape[1] ?? 1, type.blockBytes) : ordered),
-      );
-    }
-    return tensors;
-  } finally {
-    await handle.close();
-  }
+  return adapter.gguf.tensors.flatMap((tensor) => {
+    const part = parts.get(tensor);
+    return part === undefined ? [] : [peftTensor(tensor, part, heads)];
+  });
 }
 
-/** A quantised tensor as F16, which multiplying by 1 makes of it. */
-function floats(tensor: TensorDescriptor, bytes: Buffer) {
-  if (tensor.type.blockElements === 1) return { type: tensor.type, bytes };
-  return changeTensor(tensor, bytes, { factor: 1, pad: null, asFloat: true });
+function peftTensor(
+  tensor: TensorDescriptor,
+  { pair, module }: NamedPair,
+  heads: ReturnType<typeof headsFor>,
+): TensorToWrite {
+  const [isA, embedding] = [tensor === pair.a, isEmbedding(pair.name)];
+  const end = embedding ? `lora_embedding_${isA ? "A" : "B"}` : `lora_${isA ? "A" : "B"}.weight`;
+  const others = tensor.elements / pair.rank;
+  // A quantised tensor as F16, which multiplying by 1 makes of it.
+  const floats = changedTensor(tensor, { factor: 1, pad: null, asFloat: tensor.type.blockElements !== 1 });
+  const named = {
+    ...floats,
+    name: `base_model.model.${module}.${end}`,
+    shape: isA ? [pair.rank, others] : [others, pair.rank],
+  };
+  if (isA && embedding) return rewritten(named, 1, (bytes) => transpose(bytes, others, named.type.blockBytes));
+  const rowHeads = isA ? null : headsOf(pair.name, heads);
+  return rowHeads === null ? named : permuted(named, others, rowHeads, true);
 }
 
 function configOf(adapter: AdapterFile, pairs: readonly NamedPair[]) {

@@ -1,31 +1,24 @@
 import { basename, resolve } from "node:path";
-import type { FileHandle } from "node:fs/promises";
-import { readExactly, settleAll, throwIfCancelled } from "../gguf/exact-io.js";
-import type { TensorDescriptor } from "../gguf/gguf-file.js";
 import { MetadataValue } from "../gguf/metadata.js";
-import { openForReading } from "../gguf/read-gguf.js";
-import { ScratchTensors } from "../gguf/scratch-tensors.js";
 import { requireTarget } from "../gguf/target-file.js";
+import { rewritten, type TensorToWrite } from "../gguf/tensor-to-write.js";
 import { countAt } from "../gguf/typed-values.js";
 import { writeGguf, type WrittenGguf } from "../gguf/write-gguf.js";
 import { ALPHA_KEY } from "../lora/adapter-file.js";
 import type { ModelFile } from "../lora/model-file.js";
-import { changeTensor } from "../lora/tensor-change.js";
+import { changedTensor } from "../lora/tensor-change.js";
 import { packageVersion } from "../package-version.js";
 import { peftError } from "./peft-error.js";
-import { permuteRows, transpose } from "./permute-rows.js";
+import { permuted, transpose } from "./permute-rows.js";
 import { readPeft, type PeftAdapter, type PeftPair } from "./read-peft.js";
 
 export interface ConvertOptions {
   /** Write over an existing file. Default false. */
   readonly force?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;
-  /** Bytes of tensors that are made (reordered or multiplied) so far, and in all; the others are copied in one go. */
+  /** Bytes written so far, and in all. */
   readonly onProgress?: ((doneBytes: number, totalBytes: number) => void) | undefined;
 }
-
-/** Pairs in work at the same time: one is read while another is reordered or written. */
-const LANES = 2;
 
 /** The byte orders that an adapter's rows have in llama.cpp. */
 interface HeadCounts {
@@ -34,8 +27,8 @@ interface HeadCounts {
 }
 
 /**
- * Converts a PEFT adapter folder into a GGUF adapter for a base model, as llama.cpp's converter does; the numbers keep their type. Tensors
- * that need no reordering are streamed from the one file into the other. Where one alpha cannot say the strengths (alpha and rank
+ * Converts a PEFT adapter folder into a GGUF adapter for a base model, as llama.cpp's converter does; the numbers keep their type. They are
+ * streamed from the one file into the other, rows reordered on the way. Where one alpha cannot say the strengths (alpha and rank
  * patterns, rsLoRA at several ranks), the one of most pairs is written and the others are multiplied into B.
  *
  * @throws InputError PEFT_*, see {@link readPeft}; UsageError and BackendError see `writeGguf`; CancelledError
@@ -49,8 +42,7 @@ export async function peftToGguf(
   const adapter = await readPeft(folder, model);
   const alpha = commonAlpha(adapter);
   await requireTarget(target, [], { force: options.force === true });
-  await using scratch = await ScratchTensors.beside(target);
-  const tensors = await ggufTensors(adapter, alpha, headCounts(adapter, model), scratch, options);
+  const tensors = ggufTensors(adapter, alpha, headCounts(adapter, model));
   const metadata = new Map([
     ["general.architecture", MetadataValue.string(model.architecture)],
     ["general.type", MetadataValue.string("adapter")],
@@ -65,8 +57,8 @@ export async function peftToGguf(
   if (invocationTokens !== null) {
     metadata.set("adapter.alora.invocation_tokens", MetadataValue.u32Array(invocationTokens));
   }
-  const { force = false, signal } = options;
-  return await writeGguf(target, { version: 3, metadata, tensors }, { force, ...(signal && { signal }) });
+  const { force = false, signal, onProgress } = options;
+  return await writeGguf(target, { version: 3, metadata, tensors }, { force, signal, onProgress });
 }
 
 /** The alpha that the most elements want; of equals the first. */
@@ -104,42 +96,13 @@ export function headCountsOf(model: ModelFile, folder: string): HeadCounts {
   );
 }
 
-async function ggufTensors(
-  { pairs, config, folder }: PeftAdapter,
-  alpha: number,
-  heads: HeadCounts | null,
-  scratch: ScratchTensors,
-  { signal, onProgress }: ConvertOptions,
-): Promise<TensorDescriptor[]> {
-  const [first] = pairs;
-  const handle = await openForReading(first?.a.path ?? folder);
-  const total = pairs.reduce((sum, { a, b }) => sum + a.bytes + b.bytes, 0);
-  let done = 0;
-  const tensors: TensorDescriptor[] = [];
-  const queue = pairs.values();
-  const lane = async () => {
-    for (const pair of queue) {
-      throwIfCancelled(signal);
-      const factor = config.alphaOf(pair.module, pair.rank) / alpha;
-      const a = await tensorA(pair, handle, scratch);
-      tensors.push(a, await tensorB(pair, factor, headsOf(pair.ggufName, heads), handle, scratch));
-      done += pair.a.bytes + pair.b.bytes;
-      onProgress?.(done, total);
-    }
-  };
-  try {
-    await settleAll(Array.from({ length: LANES }, lane));
-  } finally {
-    await handle.close();
-  }
-  // In the order of the source, whose neighbours are then copied as one stretch.
-  const order = new Map(
-    pairs.flatMap(({ ggufName, a, b }) => [
-      [`${ggufName}.lora_a`, a.offset],
-      [`${ggufName}.lora_b`, b.offset],
-    ]),
-  );
-  return tensors.sort((one, two) => (order.get(one.name) ?? 0) - (order.get(two.name) ?? 0));
+/** In the order of the source, whose neighbours are then copied as one stretch. */
+function ggufTensors({ pairs, config }: PeftAdapter, alpha: number, heads: HeadCounts | null): TensorToWrite[] {
+  const tensors = pairs.flatMap((pair) => {
+    const factor = config.alphaOf(pair.module, pair.rank) / alpha;
+    return [tensorA(pair), tensorB(pair, factor, headsOf(pair.ggufName, heads))];
+  });
+  return tensors.sort((one, two) => one.offset - two.offset);
 }
 
 /** Heads by which the rows of B are reordered; null where they stay. */
@@ -148,39 +111,16 @@ export function headsOf(ggufName: string, heads: HeadCounts | null): number | nu
   return ggufName.endsWith(".attn_k.weight") ? (heads?.k ?? null) : null;
 }
 
-async function tensorA({ ggufName, a, rank }: PeftPair, handle: FileHandle, scratch: ScratchTensors) {
+function tensorA({ ggufName, a, rank }: PeftPair): TensorToWrite {
   const name = `${ggufName}.lora_a`;
   // Dimensions are stored the other way round, the numbers in the same order.
   if (ggufName !== "token_embd.weight") return { ...a, name, shape: [...a.shape].reverse() };
-  const bytes = transpose(await bytesOf(handle, a), rank, a.type.blockBytes);
-  return scratch.add({ name, type: a.type, shape: a.shape }, bytes);
+  return rewritten({ ...a, name }, 1, (bytes) => transpose(bytes, rank, a.type.blockBytes));
 }
 
-async function tensorB(
-  { ggufName, b, module }: PeftPair,
-  factor: number,
-  heads: number | null,
-  handle: FileHandle,
-  scratch: ScratchTensors,
-): Promise<TensorDescriptor> {
-  const described = { ...b, name: `${ggufName}.lora_b`, shape: [...b.shape].reverse() };
-  if (factor === 1 && heads === null) return described;
+function tensorB({ ggufName, b }: PeftPair, factor: number, heads: number | null): TensorToWrite {
   const [rows = 1] = b.shape;
-  if (heads !== null && rows % (2 * heads) !== 0) {
-    throw peftError(
-      "SHAPE",
-      b.path,
-      `Expected rows in multiples of ${2 * heads} for \`${module}\` of a base model with ${heads} heads but received ${rows}.`,
-    );
-  }
-  const bytes = await bytesOf(handle, b);
-  const ordered = heads === null ? bytes : permuteRows(bytes, rows, heads);
-  const { type, bytes: made } = changeTensor(described, ordered, { factor, pad: null });
-  return scratch.add({ ...described, type }, made);
-}
-
-async function bytesOf(handle: FileHandle, tensor: TensorDescriptor): Promise<Buffer> {
-  const bytes = Buffer.allocUnsafe(tensor.bytes);
-  await readExactly(handle, tensor.path, bytes, tensor.offset);
-  return bytes;
+  const described = { ...b, name: `${ggufName}.lora_b`, shape: [...b.shape].reverse() };
+  const multiplied = changedTensor(described, { factor, pad: null });
+  return heads === null ? multiplied : permuted(multiplied, rows, heads);
 }

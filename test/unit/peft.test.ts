@@ -3,6 +3,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { decodeTensor } from "../../src/gguf/decode-tensor.js";
+import { MetadataValue } from "../../src/gguf/metadata.js";
 import { readAdapter } from "../../src/lora/adapter-file.js";
 import { readModel } from "../../src/lora/model-file.js";
 import { writeAdapter } from "../../src/lora/trim.js";
@@ -344,6 +345,20 @@ describe("a GGUF adapter as a PEFT folder", () => {
     expect(all["rank_pattern"]).toEqual(
       Object.fromEntries(["q", "k", "v", "o"].map((it) => [`model\\.layers\\.1\\.self_attn\\.${it}_proj`, 2])),
     );
+  });
+
+  it("needs as many rows of q as the base model's heads share out", async () => {
+    const base = await model("llama");
+    const [entries, target] = [pairsOf("llama", () => 4), fresh("adapter.gguf")];
+    const metadata = new Map(base.shards[0]!.metadata).set("llama.attention.head_count", MetadataValue.u32(5));
+    const odd = { ...base, shards: [{ ...base.shards[0]!, metadata }] };
+    const there = await failure(peftToGguf(await peftFolder(fresh("peft"), entries), odd, target));
+    const back = await failure(writePeft((await converted("llama", entries)).target, fresh("back"), { model: odd }));
+    for (const error of [there, back]) {
+      expect(error).toMatchObject({ code: "PEFT_SHAPE", exitCode: 3 });
+      expect(error.message).toMatch(/rows in multiples of 10 for `.*q.*` of a base model with 5 heads/);
+    }
+    expect(existsSync(target)).toBe(false);
   });
 
   it("needs the base model for heads, leaves no folder behind, and does not write over another's", async () => {
