@@ -55,6 +55,7 @@ export function maxTCriticalValue(
   const largest = new Float64Array(signs.draws);
   const sums = new Float64Array(signs.draws);
   const tiltSums = new Float64Array(signs.draws);
+  const tilted = new Float64Array(units);
   if (tilt !== undefined) signedSums(tilt.residuals, signs, tiltSums);
   for (const [index, residuals] of contrasts.entries()) {
     const count = counts?.[index] ?? units;
@@ -62,7 +63,8 @@ export function maxTCriticalValue(
     raise(largest, sums, sumOfSquares(residuals), count);
     if (tilt === undefined || count < units) continue;
     const { share } = tilt;
-    const tilted = residuals.map((residual, unit) => residual + share * (tilt.residuals[unit] ?? 0));
+    for (let unit = 0; unit < units; unit++)
+      tilted[unit] = (residuals[unit] ?? 0) + share * (tilt.residuals[unit] ?? 0);
     const squares = sumOfSquares(tilted);
     // A tilt that undoes a contrast leaves nothing but rounding.
     if (squares < 1e-24 * sumOfSquares(residuals)) continue;
@@ -87,22 +89,26 @@ function raise(largest: Float64Array, sums: Float64Array, squares: number, count
 }
 
 function sumOfSquares(residuals: Float64Array): number {
-  return residuals.reduce((sum, residual) => sum + residual * residual, 0);
+  let sum = 0;
+  for (let unit = 0; unit < residuals.length; unit++) sum += (residuals[unit] ?? 0) ** 2;
+  return sum;
 }
 
 /** One sign per unit and draw, as bits: 32 units of one draw are one word. */
 interface SignPatterns {
   readonly draws: number;
-  /** [ceil(units / 32), draws], bit 1 is the sign -1. */
+  /** [ceil(units / 64) x 2, draws], bit 1 is the sign -1. */
   readonly words: readonly Uint32Array[];
 }
 
 function signPatterns(units: number, draws: number, seed: number): SignPatterns {
   // A pattern and its mirror image give the same |t|, so the last sign stays +.
   const all = 2 ** (units - 1);
-  if (all <= draws) return { draws: all, words: [Uint32Array.from({ length: all }, (_, pattern) => pattern)] };
+  if (all <= draws) {
+    return { draws: all, words: [Uint32Array.from({ length: all }, (_, pattern) => pattern), new Uint32Array(all)] };
+  }
   const random = seededRandom(seed, 1);
-  const words = Array.from({ length: Math.ceil(units / 32) }, () => new Uint32Array(draws));
+  const words = Array.from({ length: 2 * Math.ceil(units / 64) }, () => new Uint32Array(draws));
   for (let chunk = 0; chunk < units / 8; chunk++) {
     const column = words[chunk >> 2] ?? new Uint32Array();
     for (let draw = 0; draw < draws; draw += 4) {
@@ -125,12 +131,12 @@ const SUMS_OF_EIGHT = new Float64Array(8 * 256);
 function signedSums(residuals: Float64Array, { words }: SignPatterns, sums: Float64Array): void {
   sums.fill(0);
   const table = SUMS_OF_EIGHT;
-  const empty = new Uint32Array(sums.length);
   for (let word = 0; word < words.length; word += 2) {
-    const [left = empty, right = empty] = [words[word], words[word + 1]];
+    const [left, right] = words.slice(word, word + 2) as [Uint32Array, Uint32Array];
     for (let eight = 0; eight < 8; eight++) sumsOfEight(residuals, 32 * word + 8 * eight, 256 * eight);
     for (let draw = 0; draw < sums.length; draw++) {
-      const [a, b] = [left[draw] ?? 0, right[draw] ?? 0];
+      const a = left[draw] ?? 0;
+      const b = right[draw] ?? 0;
       sums[draw] =
         (sums[draw] ?? 0) +
         ((table[a & 255] ?? 0) + (table[256 + ((a >>> 8) & 255)] ?? 0)) +
@@ -152,6 +158,7 @@ function sumsOfEight(residuals: Float64Array, first: number, start: number): voi
   for (let bit = 0; bit < 8; bit++) {
     const twice = bit < there ? 2 * (residuals[first + bit] ?? 0) : 0;
     const known = start + (1 << bit);
-    for (let pattern = start; pattern < known; pattern++) table[known + pattern - start] = (table[pattern] ?? 0) - twice;
+    for (let pattern = start; pattern < known; pattern++)
+      table[known + pattern - start] = (table[pattern] ?? 0) - twice;
   }
 }
