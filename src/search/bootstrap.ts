@@ -55,6 +55,7 @@ export function maxTCriticalValue(
   const largest = new Float64Array(signs.draws);
   const sums = new Float64Array(signs.draws);
   const tiltSums = new Float64Array(signs.draws);
+  const tilted = new Float64Array(units);
   if (tilt !== undefined) signedSums(tilt.residuals, signs, tiltSums);
   for (const [index, residuals] of contrasts.entries()) {
     const count = counts?.[index] ?? units;
@@ -62,7 +63,8 @@ export function maxTCriticalValue(
     raise(largest, sums, sumOfSquares(residuals), count);
     if (tilt === undefined || count < units) continue;
     const { share } = tilt;
-    const tilted = residuals.map((residual, unit) => residual + share * (tilt.residuals[unit] ?? 0));
+    for (let unit = 0; unit < units; unit++)
+      tilted[unit] = (residuals[unit] ?? 0) + share * (tilt.residuals[unit] ?? 0);
     const squares = sumOfSquares(tilted);
     // A tilt that undoes a contrast leaves nothing but rounding.
     if (squares < 1e-24 * sumOfSquares(residuals)) continue;
@@ -87,72 +89,76 @@ function raise(largest: Float64Array, sums: Float64Array, squares: number, count
 }
 
 function sumOfSquares(residuals: Float64Array): number {
-  return residuals.reduce((sum, residual) => sum + residual * residual, 0);
+  let sum = 0;
+  for (let unit = 0; unit < residuals.length; unit++) sum += (residuals[unit] ?? 0) ** 2;
+  return sum;
 }
 
-/** One sign per unit and draw, as bits: 8 units of one draw are one byte. */
+/** One sign per unit and draw, as bits: 32 units of one draw are one word. */
 interface SignPatterns {
   readonly draws: number;
-  /** [ceil(units / 8), draws], bit 1 is the sign -1. */
-  readonly bytes: readonly Uint8Array[];
+  /** [ceil(units / 64) x 2, draws], bit 1 is the sign -1. */
+  readonly words: readonly Uint32Array[];
 }
 
 function signPatterns(units: number, draws: number, seed: number): SignPatterns {
-  const chunks = Math.ceil(units / 8);
   // A pattern and its mirror image give the same |t|, so the last sign stays +.
   const all = 2 ** (units - 1);
   if (all <= draws) {
-    const bytes = Array.from({ length: chunks }, (_, chunk) =>
-      Uint8Array.from({ length: all }, (_, pattern) => (pattern >>> (8 * chunk)) & 255),
-    );
-    return { draws: all, bytes };
+    return { draws: all, words: [Uint32Array.from({ length: all }, (_, pattern) => pattern), new Uint32Array(all)] };
   }
   const random = seededRandom(seed, 1);
-  const bytes = Array.from({ length: chunks }, () => {
-    const column = new Uint8Array(draws);
+  const words = Array.from({ length: 2 * Math.ceil(units / 64) }, () => new Uint32Array(draws));
+  for (let chunk = 0; chunk < units / 8; chunk++) {
+    const column = words[chunk >> 2] ?? new Uint32Array();
     for (let draw = 0; draw < draws; draw += 4) {
-      const word = random.nextUint32();
-      for (let part = 0; part < 4 && draw + part < draws; part++) column[draw + part] = (word >>> (8 * part)) & 255;
+      const four = random.nextUint32();
+      for (let part = 0; part < 4 && draw + part < draws; part++) {
+        column[draw + part] = (column[draw + part] ?? 0) | (((four >>> (8 * part)) & 255) << (8 * (chunk & 3)));
+      }
     }
-    return column;
-  });
-  return { draws, bytes };
+  }
+  return { draws, words };
 }
 
-/** Bytes of a draw that are looked up in one pass over the draws: sums are read and written less often. */
-const AT_ONCE = 4;
-/** Sums of 8 residuals each, by byte; of bytes behind the last they stay 0. */
-const TABLES = [new Float64Array(256), new Float64Array(256), new Float64Array(256), new Float64Array(256)] as const;
+/** Sums of 8 residuals each under every pattern of their signs: of 64 units at once, so that a draw's sum is read and written less often. */
+const SUMS_OF_EIGHT = new Float64Array(8 * 256);
 
 /**
  * Sum of the residuals under every sign pattern. The 256 sums that 8 units can have are computed once and looked
  * up by byte ("four Russians", Arlazarov et al. 1970): an eighth of the work of the matrix product that this is.
  */
-function signedSums(residuals: Float64Array, signs: SignPatterns, sums: Float64Array): void {
+function signedSums(residuals: Float64Array, { words }: SignPatterns, sums: Float64Array): void {
   sums.fill(0);
-  const [t0, t1, t2, t3] = TABLES;
-  const { bytes } = signs;
-  for (let chunk = 0; chunk < bytes.length; chunk += AT_ONCE) {
-    for (const [at, table] of TABLES.entries()) sumsOfEight(residuals, 8 * (chunk + at), table);
-    const c0 = bytes[chunk] ?? new Uint8Array();
-    const [c1 = c0, c2 = c0, c3 = c0] = bytes.slice(chunk + 1, chunk + AT_ONCE);
-    for (let draw = 0; draw < c0.length; draw++) {
+  const table = SUMS_OF_EIGHT;
+  for (let word = 0; word < words.length; word += 2) {
+    const [left, right] = words.slice(word, word + 2) as [Uint32Array, Uint32Array];
+    for (let eight = 0; eight < 8; eight++) sumsOfEight(residuals, 32 * word + 8 * eight, 256 * eight);
+    for (let draw = 0; draw < sums.length; draw++) {
+      const a = left[draw] ?? 0;
+      const b = right[draw] ?? 0;
       sums[draw] =
         (sums[draw] ?? 0) +
-        ((t0[c0[draw] ?? 0] ?? 0) + (t1[c1[draw] ?? 0] ?? 0)) +
-        ((t2[c2[draw] ?? 0] ?? 0) + (t3[c3[draw] ?? 0] ?? 0));
+        ((table[a & 255] ?? 0) + (table[256 + ((a >>> 8) & 255)] ?? 0)) +
+        ((table[512 + ((a >>> 16) & 255)] ?? 0) + (table[768 + (a >>> 24)] ?? 0)) +
+        ((table[1024 + (b & 255)] ?? 0) + (table[1280 + ((b >>> 8) & 255)] ?? 0)) +
+        ((table[1536 + ((b >>> 16) & 255)] ?? 0) + (table[1792 + (b >>> 24)] ?? 0));
     }
   }
 }
 
-/** Every signed sum of the 8 residuals from `first` on; residuals behind the last one are 0. */
-function sumsOfEight(residuals: Float64Array, first: number, table: Float64Array): void {
+/** Every signed sum of the 8 residuals from `first` on, from `start` on in the table; residuals behind the last one are 0. */
+function sumsOfEight(residuals: Float64Array, first: number, start: number): void {
+  const table = SUMS_OF_EIGHT;
+  // A read behind the end would make every read here slow from then on.
+  const there = Math.min(8, residuals.length - first);
   let plain = 0;
-  for (let bit = 0; bit < 8; bit++) plain += residuals[first + bit] ?? 0;
-  table[0] = plain;
+  for (let bit = 0; bit < there; bit++) plain += residuals[first + bit] ?? 0;
+  table[start] = plain;
   for (let bit = 0; bit < 8; bit++) {
-    const twice = 2 * (residuals[first + bit] ?? 0);
-    const known = 1 << bit;
-    for (let pattern = 0; pattern < known; pattern++) table[known + pattern] = (table[pattern] ?? 0) - twice;
+    const twice = bit < there ? 2 * (residuals[first + bit] ?? 0) : 0;
+    const known = start + (1 << bit);
+    for (let pattern = start; pattern < known; pattern++)
+      table[known + pattern - start] = (table[pattern] ?? 0) - twice;
   }
 }

@@ -5,7 +5,6 @@ import { judgeControls, withholdBetter } from "./controls.js";
 import { crossFitGain } from "./crossfit.js";
 import type { JudgeOptions } from "./judge-options.js";
 import { candidateResult, judge, type JudgedCandidate, type Judgement } from "./judge.js";
-import { onOwnScale } from "./objective.js";
 import { paretoFront } from "./pareto.js";
 import type { ScoreTable } from "./scores.js";
 
@@ -60,7 +59,7 @@ export function concludeFrom(judged: Judgement, options: ConcludeOptions): Concl
     criticalValue: judgement.criticalValue,
     test: judgement.test,
     gate: judgement.gate,
-    candidates: onOwnScale(judgement.candidates.map(candidateResult), judgement.options.objective),
+    candidates: judgement.candidates.map((judged) => candidateResult(judged, judgement.options.objective)),
     selected: chosen === null ? null : selected(chosen, judgement, goal, excluded),
     noSelection: chosen !== null || stopped ? null : explainNoSelection(judgement, goal),
     pareto: paretoFront(judgement.candidates),

@@ -50,7 +50,7 @@ export function judgeControls(
   const bestGlobalScale = { id: best.id, gainVsFull: best.gainVsFull };
   if (selected === null) return { bestGlobalScale, noiseFloor, selectedVsBest: null, explainsGain: false };
   const difference = unitMean(
-    Float64Array.from(best.perSample, (score, sample) => (score ?? NaN) - (selected.perSample[sample] ?? NaN)),
+    best.losses.map((loss, sample) => loss - (selected.losses[sample] ?? NaN)),
     judgement.units,
   );
   return {

@@ -7,6 +7,7 @@ import { judgeGate } from "./gate.js";
 import { completeJudgeOptions, type JudgeOptions } from "./judge-options.js";
 import { giveUpAt } from "./give-up.js";
 import { binaryRange, retentionWithUnseenLosses, withUnseenLosses, worstUnit } from "./near-binary.js";
+import { turned, type Objective } from "./objective.js";
 import { isUniform, referenceScores, requireScores, type ScoreTable } from "./scores.js";
 import { signFlipCriticalValue } from "./sign-flip.js";
 import { independentUnits, requireSpread, unitMean, type UnitMean, type Units } from "./units.js";
@@ -15,9 +16,11 @@ import { boundedMean, retentionOf, verdictOf, withoutBetter } from "./verdicts.j
 /** What a candidate is for: only a `cut` can be chosen; `dropped` has left a race; the others are what cuts are compared with. */
 export type Role = "base" | "full" | "cut" | "control" | "dropped";
 
-export interface JudgedCandidate extends CandidateResult {
+export interface JudgedCandidate extends Omit<CandidateResult, "perSample"> {
   readonly role: Role;
   readonly candidate: Candidate;
+  /** The column of the table, NaN where not scored. */
+  readonly losses: Float64Array;
   /** `adaptedLayers`, but half a layer counts half: what a choice goes by. */
   readonly adaptedSize: number;
   /** Full - candidate, nats. */
@@ -67,11 +70,14 @@ export function judge(table: ScoreTable, options: JudgeOptions): Judgement {
   const full = referenceScores(table, 1, "the full adapter");
 
   /** full + allowed x (base - full) - candidate */
-  const contrast = (candidate: Float64Array, allowed: number): UnitMean =>
-    unitMean(
-      full.map((score, sample) => score + allowed * ((base[sample] ?? 0) - score) - (candidate[sample] ?? 0)),
-      units,
-    );
+  const contrast = (candidate: Float64Array, allowed: number): UnitMean => {
+    for (let sample = 0; sample < values.length; sample++) {
+      const score = full[sample] ?? 0;
+      values[sample] = score + allowed * ((base[sample] ?? 0) - score) - (candidate[sample] ?? 0);
+    }
+    return unitMean(values, units);
+  };
+  const values = new Float64Array(full.length);
   // A candidate that lacks samples is compared on those that it has.
   const without = (scores: Float64Array, missing: Float64Array): Float64Array =>
     scores.map((score, sample) => (Number.isNaN(missing[sample]) ? NaN : score));
@@ -127,9 +133,9 @@ export function judge(table: ScoreTable, options: JudgeOptions): Judgement {
       retention: gate.passed ? retention(role, gain, gateThere, critical) : null,
       verdict: verdictAt(criticalValue, { role, gain, marginContrast }, { gate, noClaims, options: settings }),
       droppedAfter: role === "dropped" ? (gap?.samples ?? null) : null,
-      perSample: Array.from(scores, (score) => (Number.isNaN(score) ? null : score)),
       role,
       candidate,
+      losses: scores,
       gain,
       marginContrast,
     };
@@ -179,10 +185,9 @@ function at<Item>(items: readonly Item[], index: number): Item {
   return item;
 }
 
-/** The part of a judged candidate that goes into the result object. */
-export function candidateResult(judged: JudgedCandidate): CandidateResult {
-  const { id, family, layerScales, adaptedLayers, samples, mean, sem, gainVsFull, retention } = judged;
-  const { verdict, droppedAfter, perSample } = judged;
+/** The part of a judged candidate that goes into the result object, with its scores on the objective's own scale. */
+export function candidateResult(judged: JudgedCandidate, objective: Objective): CandidateResult {
+  const { id, family, layerScales, adaptedLayers, samples, sem, gainVsFull, retention, verdict, droppedAfter } = judged;
   const { feedForwardScales } = judged.candidate;
   return {
     id,
@@ -191,12 +196,14 @@ export function candidateResult(judged: JudgedCandidate): CandidateResult {
     ...(feedForwardScales && { feedForwardScales }),
     adaptedLayers,
     samples,
-    mean,
+    mean: turned([judged.mean], objective)[0] ?? NaN,
     sem,
     gainVsFull,
     retention,
     verdict,
     droppedAfter,
-    perSample,
+    perSample: Array.from<number, number | null>(turned(judged.losses, objective), (score) =>
+      Number.isNaN(score) ? null : score,
+    ),
   };
 }

@@ -8,22 +8,26 @@ const HITS_AND_MISSES = 0.9;
  * Null where they are not, or never differ.
  */
 export function binaryRange(perSample: readonly Float64Array[]): number | null {
-  let [low, high] = [Infinity, -Infinity];
+  let [low, high, cells] = [Infinity, -Infinity, 0];
   for (const scores of perSample) {
-    for (const score of scores) {
+    cells += scores.length;
+    for (let sample = 0; sample < scores.length; sample++) {
+      const score = scores[sample] ?? NaN;
       if (score < low) low = score;
       if (score > high) high = score;
     }
   }
-  let [extreme, all] = [0, 0];
+  let [extreme, others] = [0, 0];
   for (const scores of perSample) {
-    for (const score of scores) {
-      if (Number.isNaN(score)) continue;
-      all += 1;
+    for (let sample = 0; sample < scores.length; sample++) {
+      const score = scores[sample] ?? NaN;
       if (score === low || score === high) extreme += 1;
+      else if (!Number.isNaN(score)) others += 1;
     }
+    // Too many already, whatever follows: losses in nats are told from hits by their first columns.
+    if (cells - others < HITS_AND_MISSES * cells) return null;
   }
-  return high > low && extreme >= HITS_AND_MISSES * all ? high - low : null;
+  return high > low && extreme >= HITS_AND_MISSES * (extreme + others) ? high - low : null;
 }
 
 /** The most that one unit can lose, on the scale on which the mean is the plain mean over units. */

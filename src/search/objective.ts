@@ -1,5 +1,3 @@
-import type { CandidateResult } from "../result.js";
-
 /** What candidates are judged by. Statistics sees losses only; a score that is better when higher turns its sign at the border. */
 export interface Objective {
   /** `nll`, `kl`, or a metric's name. */
@@ -15,18 +13,7 @@ export const KL: Objective = { name: "kl", higherIsBetter: false, unit: "nats pe
 
 /** Scores as the losses that a `ScoreTable` holds, and back: the same step both ways. */
 export function turned(scores: ArrayLike<number>, { higherIsBetter }: Objective): Float64Array {
+  const other = new Float64Array(scores);
   // 0 has no sign to turn.
-  return Float64Array.from(scores, (score) => (higherIsBetter && score !== 0 ? -score : score));
-}
-
-/**
- * Judged candidates with `mean` and `perSample` on the objective's own scale. Gains, retention and verdicts stay: above 0 is
- * better whatever the scale, and the retention is the share of the objective's gain.
- */
-export function onOwnScale(candidates: readonly CandidateResult[], objective: Objective): readonly CandidateResult[] {
-  return candidates.map((candidate) => ({
-    ...candidate,
-    mean: turned([candidate.mean], objective)[0] ?? NaN,
-    perSample: candidate.perSample.map((score) => (score === null ? null : (turned([score], objective)[0] ?? null))),
-  }));
+  return higherIsBetter ? other.map((score) => (score === 0 ? score : -score)) : other;
 }

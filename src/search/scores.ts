@@ -30,7 +30,7 @@ export function tableOfSamples(table: ScoreTable, samples: ArrayLike<number>): S
   const indices = Array.from(samples);
   return {
     candidates: table.candidates,
-    perSample: table.perSample.map((scores) => Float64Array.from(indices, (sample) => scores[sample] ?? NaN)),
+    perSample: table.perSample.map((scores) => columnOfSamples(scores, indices)),
     ...(table.gaps && {
       gaps: table.gaps.map((gap, index): Gap | null => {
         const samples = indices.filter((sample) => !Number.isNaN(table.perSample[index]?.[sample])).length;
@@ -40,6 +40,12 @@ export function tableOfSamples(table: ScoreTable, samples: ArrayLike<number>): S
     tokens: Int32Array.from(indices, (sample) => table.tokens[sample] ?? 0),
     groups: indices.map((sample) => table.groups[sample] ?? ""),
   };
+}
+
+function columnOfSamples(scores: Float64Array, samples: readonly number[]): Float64Array {
+  const column = new Float64Array(samples.length);
+  for (let index = 0; index < samples.length; index++) column[index] = scores[samples[index] ?? 0] ?? NaN;
+  return column;
 }
 
 /** The same samples with more candidates behind those already there. */

@@ -11,7 +11,7 @@ import { refine } from "./refine.js";
 import { ScoreBook } from "./score-book.js";
 import { isUniform, tableOfSamples } from "./scores.js";
 import type { ScoreProgress, SearchScorer } from "./scorer.js";
-import { isClose, isNearFull, SETTLING_STEPS } from "./settle.js";
+import { isClose, SETTLING_STEPS, toComplete } from "./settle.js";
 import { BudgetSpent } from "./stop.js";
 import { alternatingFolds, subsetPasses, subsetSearch, type SubsetOutcome } from "./subset.js";
 import { independentUnits, requireSpread, type Units } from "./units.js";
@@ -218,9 +218,7 @@ class SearchRun {
     if (this.#strategy !== "race") return;
     for (const step of SETTLING_STEPS) {
       if (!isClose(this.#judgement(), this.#goal, step.doubt)) return;
-      const candidates = this.#book
-        .left()
-        .filter((candidate) => isNearFull(candidate, this.#scorer.coveredLayers, step));
+      const candidates = toComplete(this.#book.left(), this.#scorer.coveredLayers, step);
       this.#begin("settle", [], this.#scorer.cost(candidates));
       for (const batch of this.#scorer.batches.keys()) await this.#book.score(candidates, batch);
       for (const candidate of candidates) this.#book.readmit(candidate);
