@@ -55,10 +55,11 @@ export function linkedLibraries(folder) {
 
 /**
  * Checks out llama.cpp's public headers into `target` once per version of node-llama-cpp.
+ * @param {string[]} more paths of other files to check out, inside llama.cpp
  * @returns {string[]} include folders
  */
-export function headers(target, git) {
-  checkOut(target, git, ["include", "ggml/include"]);
+export function headers(target, git, more = []) {
+  checkOut(target, git, ["include", "ggml/include", ...more]);
   return [join(target, "include"), join(target, "ggml", "include")];
 }
 

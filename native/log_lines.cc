@@ -1,5 +1,6 @@
 #include "log_lines.h"
 
+#include <cstdio>
 #include <mutex>
 #include <string>
 
@@ -27,6 +28,10 @@ void Install() {
   static std::once_flag once;
   std::call_once(once, [] {
     llama_log_set([](ggml_log_level level, const char* text, void*) { Receive(level, text); }, nullptr);
+    // Where ggml ends the process, a driver's own words are in the lines before, which nobody will ask for any more.
+    ggml_set_abort_callback([](const char* message) {
+      std::fprintf(stderr, "%s%s\n", innermost == nullptr ? "" : innermost->text().c_str(), message);
+    });
   });
 }
 

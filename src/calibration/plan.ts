@@ -149,5 +149,7 @@ function sumOf(a: MemoryEstimate, b: MemoryEstimate): MemoryEstimate {
     logits: a.logits + b.logits,
     compute: a.compute + b.compute,
     cache: a.cache + b.cache,
+    // The same adapter's.
+    factors: a.factors,
   };
 }

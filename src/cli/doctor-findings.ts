@@ -51,13 +51,15 @@ export async function findingsOf(
   const notes = new Notebook();
   // Files are judged by their headers, without the time that loading the addon takes.
   const local =
-    first === undefined || rpc.length > 0 ? await notes.tryTo("engine", () => engineFacts({ gpus: true })) : null;
+    first === undefined || rpc.length > 0
+      ? await notes.tryTo("engine", () => engineFacts({ gpus: true, signal }))
+      : null;
   if (first !== undefined) await notes.tryTo("engine", requireAddonBuilt);
   const addon = notes.problems.length > 0 ? "missing" : local === null ? "built" : "loaded";
   const engine =
     local === null || rpc.length === 0
       ? local
-      : ((await notes.tryTo("engine", () => engineFacts({ gpus: true, rpc }))) ?? local);
+      : ((await notes.tryTo("engine", () => engineFacts({ gpus: true, rpc, signal }))) ?? local);
   const found =
     first === undefined
       ? NOTHING

@@ -1,7 +1,8 @@
 import { BackendError, UsageError } from "../errors.js";
-import { backendLibrary, type GpuLibrary } from "../native/binding.js";
+import type { GpuLibrary } from "../native/binding.js";
 import type { NativeAddon, NativeDevice, NativePlacement } from "../native/types.js";
-import { fromNative } from "./native-job.js";
+import { findGpus, GPU_BACKENDS, gpuKinds, gpuSource, nameOf, presentGpus } from "./gpu-backends.js";
+import { probeGpus } from "./gpu-probe.js";
 import { connectServers } from "./rpc-servers.js";
 
 /** Where to compute: `none` is the CPU; an explicit backend never falls back; `auto` takes the first that works. */
@@ -53,21 +54,20 @@ const ON_CPU = {
   notice: null,
 } as const satisfies Placement;
 
-/** llama.cpp's own names. */
-const BACKENDS = { cuda: "CUDA", vulkan: "Vulkan", metal: "Metal" } as const;
-
 /**
- * Loads what is needed, connects to servers, and picks devices.
+ * Loads what is needed, connects to servers, and picks devices; GPUs have computed something in a process of their own by then.
  *
- * @throws BackendError GPU_MISSING with what was tried, where an explicit choice is not to be had; as `connectServers`
+ * @throws BackendError with what was tried, where an explicit choice is not to be had: GPU_MISSING, or GPU_FAILED for one
+ *   that is there and does not compute; as `connectServers`
  * @throws UsageError GPU_RANGE, GPU_LAYERS_RANGE, GPU_NONE, DEVICE_UNKNOWN, SPLIT_MODE_RANGE, TENSOR_SPLIT_RANGE; as
  *   `connectServers`
+ * @throws CancelledError
  */
-export async function placeModel(addon: NativeAddon, options: DeviceOptions): Promise<Placement> {
+export async function placeModel(addon: NativeAddon, options: DeviceOptions, signal?: AbortSignal): Promise<Placement> {
   const { gpuLayers = -1, splitMode = "layer", tensorSplit = [], rpc = [] } = options;
   checkOptions(options);
   const remote = rpc.length === 0 ? [] : await connectServers(addon, rpc);
-  const local = placeOnGpu(addon, options);
+  const local = await placeOnGpu(addon, options, signal);
   if (remote.length === 0 && local.found.length === 0) return { ...ON_CPU, notice: local.notice };
   const backends = [...(remote.length > 0 ? ["RPC"] : []), ...(local.found.length > 0 ? [local.backend] : [])];
   const devices = chosenNames([...remote, ...local.found.map(({ name }) => name)], options.devices);
@@ -121,54 +121,66 @@ function checkOptions({ gpu = "none", gpuLayers = -1, devices = [], rpc = [], ..
 }
 
 /** Devices of the local backend that `gpu` names; none on the CPU. */
-function placeOnGpu(addon: NativeAddon, { gpu = "none" }: DeviceOptions) {
+async function placeOnGpu(
+  addon: NativeAddon,
+  { gpu = "none", devices = [], rpc = [] }: DeviceOptions,
+  signal: AbortSignal | undefined,
+) {
   if (gpu === "none") return { backend: "CPU", found: [], notice: null };
   const tried: string[] = [];
+  const failed: GpuLibrary[] = [];
   for (const kind of gpu === "auto" ? gpuKinds() : [gpu]) {
-    const { backend, devices: found, refused } = tryGpu(addon, kind);
+    const backend = GPU_BACKENDS[kind];
+    const { devices: found, refused, isFailure } = await tryGpu(addon, kind, devices, signal);
     if (refused !== null) {
       tried.push(`${backend}: ${refused}`);
+      if (isFailure) failed.push(kind);
       continue;
     }
-    const notice = `Computing on ${found.map(({ name, description }) => `${name} (${description})`).join(", ")}, the first GPU that llama.cpp found.`;
+    const others = failed.length === 0 ? "" : ` (${tried.join("; ")})`;
+    const notice = `Computing on ${found.map(nameOf).join(", ")}, the first GPU that llama.cpp found to compute${others}.`;
     return { backend, found, notice: gpu === "auto" ? notice : null };
   }
-  if (gpu === "auto") return { backend: "CPU", found: [], notice: `Computing on the CPU: ${tried.join("; ")}.` };
+  const advice = failed.length === 0 ? "Install its driver" : failed.map(adviceFor).join("; ");
+  // Devices that are named are an explicit choice too; with servers they may be those of the servers.
+  if (gpu === "auto" && (devices.length === 0 || rpc.length > 0)) {
+    const notice = `Computing on the CPU: ${tried.join("; ")}.${failed.length === 0 ? "" : ` ${advice}.`}`;
+    return { backend: "CPU", found: [], notice };
+  }
+  const wanted = gpu === "auto" ? "GPU" : GPU_BACKENDS[gpu];
+  const what = failed.length > 0 ? "none that computes" : "none";
   throw new BackendError(
-    "GPU_MISSING",
-    `Expected a ${BACKENDS[gpu]} device for \`gpu\` but found none: ${tried.join("; ")}. Install its driver, or compute on the CPU with --gpu none.`,
+    failed.length > 0 ? "GPU_FAILED" : "GPU_MISSING",
+    `Expected a ${wanted} device for \`gpu\` but found ${what}: ${tried.join("; ")}. ${advice}, or compute on the CPU with --gpu none.`,
     { details: { gpu, tried } },
   );
 }
 
-/** GPU backends that this platform can have, the better one first. */
-export function gpuKinds(): readonly GpuLibrary[] {
-  return process.platform === "darwin" ? ["metal"] : ["cuda", "vulkan"];
+/** What helps where a GPU is there and does not compute. */
+export function adviceFor(kind: GpuLibrary): string {
+  return `Update the driver that ${GPU_BACKENDS[kind]} uses, have lora-boundary-build --${kind} build the library for it, or choose devices that compute (doctor tries each)`;
 }
 
-/** A GPU backend's devices, its library loaded if need be; without any, why. */
 export interface TriedGpu {
-  readonly backend: string;
   readonly devices: readonly NativeDevice[];
+  /** Null where they compute. */
   readonly refused: string | null;
+  /** Whether it is there, and a trial in a process of its own failed: then its library was not loaded here. */
+  readonly isFailure: boolean;
 }
 
-export function tryGpu(addon: NativeAddon, kind: GpuLibrary): TriedGpu {
-  const backend = BACKENDS[kind];
-  const present = () =>
-    addon.devices().filter((device) => device.backend === backend && !["cpu", "accelerator"].includes(device.type));
-  const refuse = (refused: string): TriedGpu => ({ backend, devices: [], refused });
-  if (present().length === 0) {
-    const library = backendLibrary(kind);
-    if (library === null) return refuse("node-llama-cpp has no such backend installed for this platform");
-    try {
-      addon.loadBackend(library);
-    } catch (error) {
-      return refuse(fromNative(error).message.replace(/\.$/, ""));
-    }
-  }
-  const devices = present();
-  return devices.length > 0 ? { backend, devices, refused: null } : refuse("its driver shows no device");
+/** A GPU backend's devices, those in `names` (all where there are none) tried before its library is loaded here. */
+export async function tryGpu(
+  addon: NativeAddon,
+  kind: GpuLibrary,
+  names: readonly string[],
+  signal?: AbortSignal,
+): Promise<TriedGpu> {
+  const source = gpuSource(kind);
+  const isThere = source.library !== null || presentGpus(addon, source.backend).length > 0;
+  const { devices, failure } = isThere ? await probeGpus(source, names, signal) : { devices: [], failure: null };
+  if (failure !== null) return { devices, refused: failure, isFailure: true };
+  return { ...findGpus(addon, source), isFailure: false };
 }
 
 function chosenNames(names: readonly string[], wanted: readonly string[] | undefined): readonly string[] {

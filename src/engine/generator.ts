@@ -55,7 +55,7 @@ export class Generator extends Owned {
 
   /** @internal */
   constructor(
-    owner: Owned & SessionSource & { readonly model: Model; readonly fusedLora: boolean },
+    owner: Owned & SessionSource & { readonly model: Model },
     handles: { readonly addon: NativeAddon; readonly model: NativeModel; readonly adapter: NativeAdapter },
     prompts: readonly Prompt[],
     options: GeneratorOptions,

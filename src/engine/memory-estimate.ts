@@ -1,5 +1,6 @@
 import { MemoryError } from "../errors.js";
 import type { AdapterFile } from "../lora/adapter-file.js";
+import { sizeAt } from "../lora/lora-pair.js";
 import { hostMemory, sizeText } from "./host-memory.js";
 
 /** Bytes beyond the loaded model and adapter, known before anything is allocated. */
@@ -12,6 +13,8 @@ export interface MemoryEstimate {
   readonly compute: number;
   /** llama.cpp's KV cache or recurrent state. */
   readonly cache: number;
+  /** With `fusedLora`: B of every pair but experts', held column by column as F32; once for all sessions of an adapter. */
+  readonly factors: number;
 }
 
 export interface BatchFacts {
@@ -27,27 +30,26 @@ export interface BatchFacts {
 export function estimateMemory(
   { maxTokens, maxRows, lossInGraph }: BatchFacts,
   model: { readonly embedding: number; readonly vocabulary: number },
-  adapter: AdapterFile,
+  { file: { pairs }, fusedLora }: { readonly file: Pick<AdapterFile, "pairs">; readonly fusedLora: boolean },
   simulated: { readonly computeBytes: number; readonly cacheBytes: number },
   states: number,
 ): MemoryEstimate {
   const float = 4;
   // A pair's product is as large as what it is added to, and lives beside it.
-  const widest = Math.max(
-    0,
-    ...adapter.pairs.filter(({ layer }) => layer !== null).map(({ baseShape }) => baseShape[1]),
-  );
+  const widest = Math.max(0, ...pairs.filter(({ layer }) => layer !== null).map(({ baseShape }) => baseShape[1]));
+  const turned = fusedLora ? pairs.filter(({ b }) => sizeAt(b, 2) === 1) : [];
   return {
     states: states * maxTokens * model.embedding * float,
     // For a backend sampler llama.cpp also reserves room for its logits, probabilities and tokens.
     logits: maxRows * model.vocabulary * float * (lossInGraph ? 4 : 1),
     compute: simulated.computeBytes + widest * maxTokens * float,
     cache: simulated.cacheBytes,
+    factors: turned.reduce((sum, { rank, b }) => sum + rank * sizeAt(b, 1) * float, 0),
   };
 }
 
-export function totalBytes({ states, logits, compute, cache }: MemoryEstimate): number {
-  return states + logits + compute + cache;
+export function totalBytes({ states, logits, compute, cache, factors }: MemoryEstimate): number {
+  return states + logits + compute + cache + factors;
 }
 
 /** @throws MemoryError NOT_ENOUGH_MEMORY where the machine has less free than the estimate */

@@ -26,7 +26,7 @@ export interface LoadModelOptions extends JobOptions, DeviceOptions {
  * Loads a base model; of a split one give the first part, of one on the hub `hf:owner/name[/file]`. Headers are checked before llama.cpp sees the file.
  *
  * @throws InputError as `readModel`, and MODEL_KIND for encoder-decoder, embedding-only and diffusion models
- * @throws BackendError ADDON_MISSING, ADDON_FAILED, GPU_MISSING, RPC_MISSING, SERVER_UNREACHABLE, SERVER_GONE,
+ * @throws BackendError ADDON_MISSING, ADDON_FAILED, GPU_MISSING, GPU_FAILED, RPC_MISSING, SERVER_UNREACHABLE, SERVER_GONE,
  *   MODEL_LOAD; UsageError as `placeModel`; CancelledError
  * @throws MemoryError MODEL_TOO_LARGE before anything is loaded
  */
@@ -34,7 +34,7 @@ export async function loadModel(reference: string, options: LoadModelOptions = {
   const path = await localPathOf(reference, { signal: options.signal, onProgress: options.onDownload });
   const file = await readModel(path);
   const addon = await loadAddon();
-  const placed = await placeModel(addon, options);
+  const placed = await placeModel(addon, options, options.signal);
   const tight = requireModelFits(file, placed, addon.devices(), hostMemory());
   const notices = [placed.notice, tight].filter((notice) => notice !== null);
   const placement = { ...placed, notice: notices.length === 0 ? null : notices.join(" ") };

@@ -35,6 +35,7 @@ export interface CostOptions {
 /** What a session needs of the adapter that it scores. */
 export interface SessionSource {
   readonly file: AdapterFile;
+  readonly fusedLora: boolean;
   readonly partsPerLayer: 1 | 2;
   readonly model: {
     readonly path: string;
@@ -203,7 +204,7 @@ export class ScoreSession extends Owned {
     objective: ScoreObjective = "nll",
   ): Promise<MemoryEstimate> {
     const { addon } = this.#handles;
-    const { model, file } = this.#source;
+    const { model } = this.#source;
     const { path, placement } = model;
     const place = nativePlacement(placement);
     const shape = this.#shape;
@@ -212,7 +213,7 @@ export class ScoreSession extends Owned {
       (control) => addon.simulateMemory({ ...shape, ...place, path, control }),
       { signal },
     );
-    const estimate = estimateMemory(shape, model.facts, file, this.#simulated, this.cost(candidates).states);
+    const estimate = estimateMemory(shape, model.facts, this.#source, this.#simulated, this.cost(candidates).states);
     // Those of the full adapter stay beside each candidate's.
     return objective === "kl" ? { ...estimate, logits: 2 * estimate.logits } : estimate;
   }

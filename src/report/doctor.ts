@@ -36,6 +36,8 @@ export interface DoctorFindings {
       readonly backend: string;
       readonly memoryFree: number;
       readonly memoryTotal: number;
+      /** Whether a GPU computed a batch in a process of its own, and if not, how that ended; null: not tried. */
+      readonly trial: { readonly computes: boolean; readonly failure: string | null } | null;
     }[];
     /** Backends that `lora-boundary-build` built, and where; null: all is as node-llama-cpp brings it. */
     readonly built: { readonly folder: string; readonly backends: readonly string[] } | null;
@@ -105,8 +107,9 @@ function engineSection({ engine }: DoctorFindings, style: Style): string[] {
   return section("llama.cpp", style, [
     ["version", printable(engine.llamaCpp)],
     ["libraries", librariesText(engine.built)],
-    ...engine.devices.map(({ name, description, type, memoryFree, memoryTotal }): Fact => {
-      return [printable(name), `${printable(description)} (${type}), ${memoryText(memoryFree, memoryTotal)}`];
+    ...engine.devices.map(({ name, description, type, memoryFree, memoryTotal, trial }): Fact => {
+      const tried = trial === null ? "" : trial.computes ? ", computes" : ", does not compute";
+      return [printable(name), `${printable(description)} (${type}), ${memoryText(memoryFree, memoryTotal)}${tried}`];
     }),
     ...engine.refused.map(({ backend, reason }): Fact => [backend, `not used: ${printable(reason)}`]),
     ["built for", printable(engine.systemInfo.trim())],

@@ -3,12 +3,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { loadModel } from "../../src/index.js";
+import { totalBytes } from "../../src/engine/memory-estimate.js";
 import { decodeSmallFloat, encodeSmallFloat } from "../../src/gguf/float-bits.js";
 import { ARCHITECTURES, DEMO, hasArchitectures, unlessAbsent } from "../support/engine-files.js";
 import { allBoundaries, otherShapes, randomSamples } from "../support/engine-samples.js";
 import { loadTrio } from "../support/engine-trio.js";
 import { contentsOf, withTensors } from "../support/gguf-edit.js";
 import { gguf, u16, type TypeName } from "../support/gguf-files.js";
+import { tinyModel } from "../support/tiny-model.js";
 
 const SESSION = { threads: 1 };
 let folder: string;
@@ -31,6 +33,24 @@ test("what a pair adds is the same function as llama.cpp's own nodes, in other r
   }
   // Equal bits everywhere would mean that llama.cpp's nodes had run.
   expect(fused).not.toEqual(exact);
+});
+
+test("what it keeps is in the estimate: B of every pair once more, as F32", async () => {
+  const tiny = tinyModel({ width: 64, inner: 32, layers: 3, vocabulary: 131, rank: 4, alpha: 6, spread: 2, seed: 1 });
+  const [base, lora] = [join(folder, "tiny.gguf"), join(folder, "tiny.lora.gguf")];
+  await writeFile(base, gguf(tiny.base));
+  await writeFile(lora, gguf(tiny.adapter));
+  await using model = await loadModel(base);
+  const estimateOf = async (fusedLora: boolean) => {
+    const adapter = await model.loadAdapter(lora, { fusedLora, rankMultiple: 1 });
+    await using session = adapter.openSession(randomSamples([5], 131, 1), SESSION);
+    return await session.estimateMemory(allBoundaries(3));
+  };
+  const [fused, plain] = [await estimateOf(true), await estimateOf(false)];
+  // A pair of each layer's ffn_down, and that of the head.
+  expect(fused.factors).toBe(4 * 4 * (3 * 64 + 131));
+  expect(plain).toEqual({ ...fused, factors: 0 });
+  expect(totalBytes(fused) - totalBytes(plain)).toBe(fused.factors);
 });
 
 test("its bits do not depend on the number of threads, even where they share no whole tile", async () => {

@@ -2,6 +2,8 @@ import { access, cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "no
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { nodeLlamaCpp } from "../../native/llama-cpp.mjs";
+import { buildFakeGpu, hasFakeGpu, withFakeGpu } from "../support/fake-gpu.js";
 import { pack, ROOT, runIn, unpackInto } from "../support/packed-package.js";
 
 /** Every consumer lives below a folder with a space and letters that are not ASCII. */
@@ -142,6 +144,40 @@ describe("the packed package in an app", () => {
     const { isRequired, required } = asked as { isRequired: boolean; required: boolean | null };
     expect(required).toBe(isRequired ? true : null);
   });
+
+  it.skipIf(!hasFakeGpu)(
+    withFakeGpu("tries a GPU before it is used, from a worker thread, a bundle and CommonJS: an abort is an error"),
+    async () => {
+      const { version } = nodeLlamaCpp();
+      const cache = join(folder, "cache");
+      await buildFakeGpu(join(cache, "lora-boundary", `${version}-${process.platform}-${process.arch}`));
+      const env = (gpu: string) => ({ ...process.env, XDG_CACHE_HOME: cache, FAKE_GPU: gpu });
+      const attempt = (load: string) => `${load}.then(async ({ loadModel }) => {
+        const gpu = await loadModel(${JSON.stringify(model("base.gguf"))}, { gpu: "cuda" }).then(
+          async (model) => { await model.dispose(); return model.placement.devices; }, ({ code }) => code);
+        console.log(JSON.stringify(gpu));
+      });`;
+      const here = 'import("lora-boundary")';
+      await writeFile(join(app, "gpu.cjs"), attempt(here));
+      await writeFile(join(app, "gpu-worker.js"), attempt(here));
+      await writeFile(
+        join(app, "gpu-threads.js"),
+        'import { Worker } from "node:worker_threads"; new Worker(new URL("gpu-worker.js", import.meta.url));',
+      );
+      await writeFile(
+        join(app, "gpu-main.js"),
+        `import * as all from "lora-boundary"; ${attempt("Promise.resolve(all)")}`,
+      );
+      const bundling = ["gpu-main.js", "--bundle", "--platform=node", "--format=esm", "--external:lora-boundary"];
+      const esbuild = join(ROOT, "node_modules", ".bin", "esbuild");
+      expect(await runIn(app, esbuild, [...bundling, "--outfile=gpu-bundle.js"])).toMatchObject({ code: 0 });
+      for (const program of ["gpu.cjs", "gpu-threads.js", "gpu-bundle.js"]) {
+        const tried = (gpu: string) => runIn(app, process.execPath, [program], env(gpu));
+        expect(await tried("works")).toEqual({ code: 0, stdout: '["CUDA0"]\n', stderr: "" });
+        expect(await tried("aborts")).toEqual({ code: 0, stdout: '"GPU_FAILED"\n', stderr: "" });
+      }
+    },
+  );
 
   it.each([
     ["node16", "node16"],

@@ -21,8 +21,18 @@ const machine: DoctorFindings = {
 const engine: NonNullable<DoctorFindings["engine"]> = {
   ...{ llamaCpp: "0.5.0", systemInfo: "CPU : AVX2 = 1 | ", refused: [], built: null },
   devices: [
-    { name: "CPU", description: "Some CPU", type: "cpu", backend: "CPU", memoryFree: 2 ** 33, memoryTotal: 2 ** 34 },
-    { name: "GPU0", description: "Some GPU", type: "gpu", backend: "Vulkan", memoryFree: 0, memoryTotal: 0 },
+    {
+      ...{ name: "CPU", description: "Some CPU", type: "cpu", backend: "CPU" },
+      ...{ memoryFree: 2 ** 33, memoryTotal: 2 ** 34, trial: null },
+    },
+    {
+      ...{ name: "GPU0", description: "Some GPU", type: "gpu", backend: "Vulkan" },
+      ...{ memoryFree: 0, memoryTotal: 0, trial: { computes: true, failure: null } },
+    },
+    {
+      ...{ name: "GPU1", description: "Old GPU", type: "gpu", backend: "Vulkan" },
+      ...{ memoryFree: 0, memoryTotal: 0, trial: { computes: false, failure: "a trial was ended by SIGABRT" } },
+    },
   ],
 };
 const missing: DoctorFindings["problems"][number] = {
@@ -44,7 +54,8 @@ describe("a machine", () => {
         "  version    0.5.0",
         "  libraries  of node-llama-cpp",
         "  CPU        Some CPU (cpu), 8.0 GiB free of 16.0 GiB",
-        "  GPU0       Some GPU (gpu), memory not known",
+        "  GPU0       Some GPU (gpu), memory not known, computes",
+        "  GPU1       Old GPU (gpu), memory not known, does not compute",
         "  built for  CPU : AVX2 = 1 |",
         "",
         "Ready.",

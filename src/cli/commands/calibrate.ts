@@ -319,6 +319,7 @@ function planView({ memory, ...estimate }: CalibrationPlan): PlanView {
       { name: "kept states", bytes: memory.states },
       { name: "logits", bytes: memory.logits },
       { name: "llama.cpp", bytes: memory.compute + memory.cache },
+      ...(memory.factors > 0 ? [{ name: "adapter", bytes: memory.factors }] : []),
     ],
   };
 }
