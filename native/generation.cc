@@ -29,6 +29,7 @@ llama_context_params ParametersOf(const GenerationShape& shape) {
 
 Generation::Generation(ModelHandle base, const GenerationShape& shape)
     : model_(std::move(base)),
+      quant_products_(shape.threads),
       shape_(shape),
       lengths_(static_cast<size_t>(shape.max_sequences), 0),
       samplers_(static_cast<size_t>(shape.max_sequences)) {
@@ -54,6 +55,7 @@ void Generation::Ask(ggml_tensor* node, bool ask) {
   if (!ask) return;
   edits_.Restore(node);
   if (applied_ && applied_->sums) lora_sums_.Ask(node, *applied_->sums, edits_);
+  quant_products_.Ask(node, edits_);
 }
 
 void Generation::SetStrengths(std::shared_ptr<AdapterParts> adapter, const std::vector<float>& strengths) {

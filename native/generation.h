@@ -8,6 +8,7 @@
 #include "handles.h"
 #include "job_control.h"
 #include "layered_adapter.h"
+#include "quant_product.h"
 #include "token_choice.h"
 
 // How large a context for generation is made.
@@ -70,6 +71,7 @@ class Generation {
   std::shared_ptr<AdapterParts> applied_;  // what the context refers to
   NodeEdits edits_;
   LoraSumHook lora_sums_;
+  QuantProductHook quant_products_;
   GenerationShape shape_;
   ContextHandle context_;
   std::vector<int32_t> lengths_;         // [slots] tokens in memory

@@ -181,7 +181,10 @@ void AddLens(const ScorerState& state, size_t layer, LensResult& result) {
 }  // namespace
 
 ScorerState::ScorerState(ModelHandle base, const ScorerShape& asked)
-    : model(std::move(base)), replay(llama_model_n_layer(model.get()), edits), shape(asked) {
+    : model(std::move(base)),
+      quant_products(asked.threads),
+      replay(llama_model_n_layer(model.get()), edits),
+      shape(asked) {
   log_lines::Collector log;
   llama_context_params parameters = ContextParameters(shape);
   parameters.cb_eval = [](ggml_tensor* node, bool ask, void* self) {
@@ -218,6 +221,7 @@ bool ScorerState::Evaluate(ggml_tensor* node, bool ask) {
   }
   bool wanted = replay.Evaluate(node, ask);
   if (ask && applied && applied->sums) lora_sums.Ask(node, *applied->sums, edits);
+  if (ask) quant_products.Ask(node, edits);
   if (graph_loss && graph_loss->Wants(node)) {
     if (!ask) graph_loss->Read(node);
     wanted = true;

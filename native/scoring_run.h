@@ -13,6 +13,7 @@
 #include "job_control.h"
 #include "layered_adapter.h"
 #include "packed_batch.h"
+#include "quant_product.h"
 
 // A context with the batch that it holds and the states that it keeps.
 struct ScorerState {
@@ -25,6 +26,7 @@ struct ScorerState {
   std::shared_ptr<AdapterParts> applied;  // what the context refers to
   NodeEdits edits;
   LoraSumHook lora_sums;
+  QuantProductHook quant_products;
   GraphReplay replay;
   std::unique_ptr<GraphLoss> graph_loss;  // null: the loss is summed on the host
   ContextHandle context;

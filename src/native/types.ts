@@ -253,7 +253,12 @@ export interface NativeAddon {
   /** `host:port` of servers that went away under something loaded: what was computed since is worth nothing. */
   lostServers(): string[];
   devices(): NativeDevice[];
-  versions(): { readonly llamaCpp: string; readonly systemInfo: string };
+  versions(): {
+    readonly llamaCpp: string;
+    readonly systemInfo: string;
+    /** Products of Q4_1 weights with several tokens are computed faster, with the bits of llama.cpp's own. */
+    readonly quantProducts: boolean;
+  };
   loadModel(
     options: NativePlacement & { readonly path: string; readonly control: NativeJobControl },
   ): Promise<NativeModel>;
