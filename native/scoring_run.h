@@ -12,8 +12,8 @@
 #include "handles.h"
 #include "job_control.h"
 #include "layered_adapter.h"
+#include "node_hooks.h"
 #include "packed_batch.h"
-#include "quant_product.h"
 
 // A context with the batch that it holds and the states that it keeps.
 struct ScorerState {
@@ -24,9 +24,7 @@ struct ScorerState {
 
   ModelHandle model;                      // declared first: the context is freed before its model
   std::shared_ptr<AdapterParts> applied;  // what the context refers to
-  NodeEdits edits;
-  LoraSumHook lora_sums;
-  QuantProductHook quant_products;
+  NodeHooks hooks;
   GraphReplay replay;
   std::unique_ptr<GraphLoss> graph_loss;  // null: the loss is summed on the host
   ContextHandle context;
