@@ -80,8 +80,8 @@ async function decoding(values, { rounds, tokens, threads }) {
     },
   });
   const whole = await addon.loadWholeAdapter({ model, path: values.adapter });
-  const shape = { contextTokens: tokens + 16, maxSequences: 1, batchTokens: 16, maxRows: 1, threads, fusedLora };
-  const generator = await addon.createGenerator({ model, ...shape });
+  const shape = { contextTokens: tokens + 16, maxSequences: 1, batchTokens: 16, maxRows: 1, threads };
+  const generator = await addon.createGenerator({ model, ...shape, fusedLora, resumes: false });
   const half = new Float32Array(layers + 2).fill(1).fill(0, 1 + Math.ceil(layers / 2));
   const ways = {
     whole: { adapter: whole, strengths: Float32Array.of(1) },

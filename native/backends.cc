@@ -17,6 +17,7 @@
 #include "llama.h"
 #include "log_lines.h"
 #include "native_error.h"
+#include "quant_product.h"
 #include "rpc_servers.h"
 
 namespace backends {
@@ -129,6 +130,7 @@ Napi::Value Versions(const Napi::CallbackInfo& info) {
   Napi::Object versions = Napi::Object::New(info.Env());
   versions.Set("llamaCpp", llama_version());
   versions.Set("systemInfo", llama_print_system_info());
+  versions.Set("quantProducts", QuantProductHook::Usable());
   return versions;
 }
 

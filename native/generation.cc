@@ -29,8 +29,10 @@ llama_context_params ParametersOf(const GenerationShape& shape) {
 
 Generation::Generation(ModelHandle base, const GenerationShape& shape)
     : model_(std::move(base)),
+      hooks_(shape.threads),
       shape_(shape),
       lengths_(static_cast<size_t>(shape.max_sequences), 0),
+      shared_(lengths_.size(), 0),
       samplers_(static_cast<size_t>(shape.max_sequences)) {
   log_lines::Collector log;
   llama_context_params parameters = ParametersOf(shape);
@@ -39,10 +41,9 @@ Generation::Generation(ModelHandle base, const GenerationShape& shape)
     return running != nullptr && running->aborted.load();
   };
   parameters.abort_callback_data = this;
-  if (shape_.fused_lora) {
+  if (shape_.fused_lora || shape_.resumes) {
     parameters.cb_eval = [](ggml_tensor* node, bool ask, void* self) {
-      static_cast<Generation*>(self)->Ask(node, ask);
-      return false;
+      return static_cast<Generation*>(self)->Evaluate(node, ask);
     };
     parameters.cb_eval_user_data = this;
   }
@@ -50,10 +51,9 @@ Generation::Generation(ModelHandle base, const GenerationShape& shape)
   if (!context_) throw NativeError("CONTEXT", log.Explain("llama.cpp could not make a context"));
 }
 
-void Generation::Ask(ggml_tensor* node, bool ask) {
-  if (!ask) return;
-  edits_.Restore(node);
-  if (applied_ && applied_->sums) lora_sums_.Ask(node, *applied_->sums, edits_);
+bool Generation::Evaluate(ggml_tensor* node, bool ask) {
+  const auto none = [](const ggml_tensor*) { return false; };
+  return hooks_.Evaluate(node, ask, replay_, applied_ ? applied_->sums.get() : nullptr, job_, none, none);
 }
 
 void Generation::SetStrengths(std::shared_ptr<AdapterParts> adapter, const std::vector<float>& strengths) {
@@ -64,6 +64,7 @@ void Generation::SetStrengths(std::shared_ptr<AdapterParts> adapter, const std::
     throw NativeError("DECODE", "llama.cpp refused to leave out the adapter");
   }
   applied_ = std::move(adapter);
+  strengths_ = strengths;
 }
 
 void Generation::SetSampler(int32_t slot, SamplerHandle sampler) {
@@ -73,12 +74,16 @@ void Generation::SetSampler(int32_t slot, SamplerHandle sampler) {
 void Generation::Clear(int32_t slot) {
   // Removing a whole sequence never fails.
   llama_memory_seq_rm(llama_get_memory(context_.get()), slot, -1, -1);
-  lengths_[static_cast<size_t>(slot)] = 0;
+  lengths_[static_cast<size_t>(slot)] = shared_[static_cast<size_t>(slot)] = 0;
+  // Others may get its cells.
+  if (Opens(slot)) intact_ = false;
 }
 
 void Generation::ClearAll() {
   llama_memory_clear(llama_get_memory(context_.get()), /*data=*/false);
   std::fill(lengths_.begin(), lengths_.end(), 0);
+  std::fill(shared_.begin(), shared_.end(), 0);
+  opened_ = false;
 }
 
 void Generation::Check(const GenerationStep& step) const {
@@ -102,7 +107,7 @@ void Generation::Check(const GenerationStep& step) const {
   }
   Require(rows <= static_cast<size_t>(shape_.max_rows), "The step wants more rows than the context was made for");
   size_t cells = step.tokens.size();
-  for (const int32_t length : lengths_) cells += static_cast<size_t>(length);
+  for (size_t slot = 0; slot < lengths_.size(); ++slot) cells += static_cast<size_t>(lengths_[slot] - shared_[slot]);
   Require(cells <= static_cast<size_t>(shape_.context_tokens), "The step does not fit into the context");
 }
 
@@ -110,6 +115,7 @@ GenerationResult Generation::Run(const GenerationStep& step, const JobState& job
   const auto start = std::chrono::steady_clock::now();
   Check(step);
   job_ = &job;
+  if (!opened_) intact_ = false;
   GenerationResult result;
   try {
     Decode(step);

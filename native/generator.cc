@@ -22,11 +22,12 @@ GenerationShape ReadGenerationShape(const Napi::Object& options) {
   shape.max_rows = arguments::Integer(options, "maxRows", 1, shape.batch_tokens);
   shape.threads = arguments::Integer(options, "threads", 1, 512);
   shape.fused_lora = arguments::Boolean(options, "fusedLora");
+  shape.resumes = arguments::Boolean(options, "resumes");
   return shape;
 }
 
-int32_t ReadSlot(const Napi::Object& options, const Generation& generation) {
-  return arguments::Integer(options, "slot", 0, generation.shape().max_sequences - 1);
+int32_t ReadSlot(const Napi::Object& options, const Generation& generation, const char* name = "slot") {
+  return arguments::Integer(options, name, 0, generation.shape().max_sequences - 1);
 }
 
 float ReadNumber(const Napi::Object& options, const char* name, double low, double high, const char* expected) {
@@ -53,6 +54,7 @@ Napi::Value ResultOf(Napi::Env env, const GenerationResult& result) {
   value.Set("margins", ArrayOf<Napi::Float32Array>(env, result.choices, [](const TokenChoice& c) { return c.margin; }));
   value.Set("ended", ArrayOf<Napi::Uint8Array>(env, result.ended, same));
   value.Set("lost", ArrayOf<Napi::Uint8Array>(env, result.lost, same));
+  value.Set("kept", ArrayOf<Napi::Int32Array>(env, result.kept, same));
   value.Set("seconds", result.seconds);
   return value;
 }
@@ -72,10 +74,12 @@ class Busy {
 }  // namespace
 
 Napi::Function Generator::Define(Napi::Env env) {
-  return DefineClass(env, "Generator",
-                     {InstanceMethod<&Generator::SetStrengths>("setStrengths"),
-                      InstanceMethod<&Generator::StartSlot>("start"), InstanceMethod<&Generator::ClearSlot>("clear"),
-                      InstanceMethod<&Generator::Step>("step"), InstanceMethod<&Generator::Dispose>("dispose")});
+  return DefineClass(
+      env, "Generator",
+      {InstanceMethod<&Generator::SetStrengths>("setStrengths"), InstanceMethod<&Generator::StartSlot>("start"),
+       InstanceMethod<&Generator::ClearSlot>("clear"), InstanceMethod<&Generator::Step>("step"),
+       InstanceMethod<&Generator::SetOpening>("setOpening"), InstanceMethod<&Generator::Open>("open"),
+       InstanceMethod<&Generator::Copy>("copy"), InstanceMethod<&Generator::Dispose>("dispose")});
 }
 
 Napi::Value Generator::Create(const Napi::CallbackInfo& info) {
@@ -166,6 +170,51 @@ Napi::Value Generator::Step(const Napi::CallbackInfo& info) {
         return generation->Run(step, *job);
       },
       [](Napi::Env e, GenerationResult&& result) { return ResultOf(e, result); });
+}
+
+Napi::Value Generator::SetOpening(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  Generation& generation = *Idle(env);
+  Napi::Object options = arguments::Options(info, 0);
+  try {
+    generation.SetOpening(MakeOpening(arguments::Int32s(options, "slots"), arguments::Int32s(options, "offsets"),
+                                      arguments::Int32s(options, "tokens"), arguments::Int32s(options, "batches")));
+  } catch (const NativeError& error) {
+    arguments::Throw(env, error.code(), error.what());
+  }
+  return env.Undefined();
+}
+
+Napi::Value Generator::Open(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  std::shared_ptr<Generation> generation = Idle(env);
+  Napi::Object options = arguments::Options(info, 0);
+  const int32_t top = llama_model_n_layer(generation->model().get()) - 1;
+  const int32_t resume_at = arguments::Integer(options, "resumeAt", 0, top);
+  std::vector<size_t> keep_at;
+  for (const int32_t layer : arguments::Int32s(options, "keepAt")) {
+    if (layer <= resume_at || layer > top) arguments::Fail(env, "keepAt", "layers above `resumeAt`");
+    keep_at.push_back(static_cast<size_t>(layer));
+  }
+  const auto job = arguments::Instance<JobControl>(options, "control", AddonData::Of(env).job_control)->state();
+  generation->busy = true;
+  return PromiseWorker<GenerationResult>::Start(
+      env, options,
+      [generation, resume_at = static_cast<size_t>(resume_at), keep_at = std::move(keep_at), job] {
+        const Busy busy(*generation);
+        return generation->Open(resume_at, keep_at, *job);
+      },
+      [](Napi::Env e, GenerationResult&& result) { return ResultOf(e, result); });
+}
+
+Napi::Value Generator::Copy(const Napi::CallbackInfo& info) {
+  Generation& generation = *Idle(info.Env());
+  Napi::Object options = arguments::Options(info, 0);
+  const int32_t from = ReadSlot(options, generation, "from");
+  const int32_t to = ReadSlot(options, generation, "to");
+  if (from == to) arguments::Fail(info.Env(), "to", "another slot");
+  generation.Copy(from, to);
+  return info.Env().Undefined();
 }
 
 Napi::Value Generator::Dispose(const Napi::CallbackInfo& info) {

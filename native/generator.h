@@ -10,7 +10,8 @@
 class Generator : public Napi::ObjectWrap<Generator> {
  public:
   static Napi::Function Define(Napi::Env env);
-  // createGenerator({ model, contextTokens, maxSequences, batchTokens, maxRows, threads }): Promise<Generator>
+  // createGenerator({ model, contextTokens, maxSequences, batchTokens, maxRows, threads, fusedLora, resumes }):
+  // Promise<Generator>
   static Napi::Value Create(const Napi::CallbackInfo& info);
 
   explicit Generator(const Napi::CallbackInfo& info);
@@ -25,6 +26,13 @@ class Generator : public Napi::ObjectWrap<Generator> {
   // step({ slots, offsets, tokens, drafts, control }):
   // Promise<{ counts, tokens, runnersUp, margins, ended, lost, seconds }>
   Napi::Value Step(const Napi::CallbackInfo& info);
+  // setOpening({ slots, offsets, tokens, batches }): prompts, one per slot; batch i decodes batches[i] .. batches[i +
+  // 1].
+  Napi::Value SetOpening(const Napi::CallbackInfo& info);
+  // open({ resumeAt, keepAt: Int32Array, control }): as `step`, one choice per prompt, and which layers were kept.
+  Napi::Value Open(const Napi::CallbackInfo& info);
+  // copy({ from, to }): empties a slot for a sequence that goes on as another one.
+  Napi::Value Copy(const Napi::CallbackInfo& info);
   Napi::Value Dispose(const Napi::CallbackInfo& info);
 
   const std::shared_ptr<Generation>& Idle(Napi::Env env) const;

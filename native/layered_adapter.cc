@@ -193,6 +193,19 @@ void AdapterParts::Apply(llama_context* context, const std::vector<float>& stren
   }
 }
 
+std::string StructureOf(const AdapterParts* adapter, const std::vector<float>& strengths, size_t first) {
+  if (adapter == nullptr) return "base";
+  std::string parts;
+  bool any = false;
+  for (size_t part = first; part < strengths.size(); ++part) {
+    const bool used = !adapter->parts[part].empty() && strengths[part] != 0.0f;
+    parts += used ? '1' : '0';
+    any = any || used;
+  }
+  if (!any) return "base";
+  return std::to_string(reinterpret_cast<uintptr_t>(adapter)) + ":" + std::to_string(first) + ":" + parts;
+}
+
 Napi::Function LayeredAdapter::Define(Napi::Env env) {
   return DefineClass(env, "LayeredAdapter", {InstanceMethod<&LayeredAdapter::Dispose>("dispose")});
 }

@@ -27,6 +27,10 @@ struct AdapterParts {
   void Apply(llama_context* context, const std::vector<float>& strengths, size_t first) const;
 };
 
+// Names the set of adapters that parts from `first` on bring in; null: the base model. Graphs with the same adapters
+// have the same nodes, whatever the strengths.
+std::string StructureOf(const AdapterParts* adapter, const std::vector<float>& strengths, size_t first);
+
 class LayeredAdapter : public Napi::ObjectWrap<LayeredAdapter> {
  public:
   static constexpr napi_type_tag kTypeTag = {0x9873c0d0e61e4c5a, 0xa48d0dd669828b13};

@@ -30,19 +30,8 @@ void ApplyAdapter(ScorerState& state, const RunRequest& request) {
   state.applied = request.adapter;
 }
 
-// Graphs with the same adapters have the same nodes, whatever the strengths.
 std::string StructureOf(const ScorerState& state, const RunRequest& request) {
-  if (!request.adapter) return "base";
-  std::string parts;
-  bool any = false;
-  const size_t first = FirstPart(state, request);
-  for (size_t part = first; part < request.strengths.size(); ++part) {
-    const bool used = !request.adapter->parts[part].empty() && request.strengths[part] != 0.0f;
-    parts += used ? '1' : '0';
-    any = any || used;
-  }
-  if (!any) return "base";
-  return std::to_string(reinterpret_cast<uintptr_t>(request.adapter.get())) + ":" + std::to_string(first) + ":" + parts;
+  return StructureOf(request.adapter.get(), request.strengths, request.adapter ? FirstPart(state, request) : 0);
 }
 
 void Decode(ScorerState& state, Logits logits = Logits::kNone) {
@@ -181,7 +170,10 @@ void AddLens(const ScorerState& state, size_t layer, LensResult& result) {
 }  // namespace
 
 ScorerState::ScorerState(ModelHandle base, const ScorerShape& asked)
-    : model(std::move(base)), replay(llama_model_n_layer(model.get()), edits), shape(asked) {
+    : model(std::move(base)),
+      hooks(asked.threads),
+      replay(llama_model_n_layer(model.get()), hooks.edits),
+      shape(asked) {
   log_lines::Collector log;
   llama_context_params parameters = ContextParameters(shape);
   parameters.cb_eval = [](ggml_tensor* node, bool ask, void* self) {
@@ -210,20 +202,10 @@ ScorerState::ScorerState(ModelHandle base, const ScorerShape& asked)
 }
 
 bool ScorerState::Evaluate(ggml_tensor* node, bool ask) {
-  if (ask) {
-    edits.Restore(node);
-    const JobState* running = job;
-    // Backends other than the CPU's know no abort: what is left of the graph is skipped.
-    if (running != nullptr && running->aborted) replay.SkipEverything();
-  }
-  bool wanted = replay.Evaluate(node, ask);
-  if (ask && applied && applied->sums) lora_sums.Ask(node, *applied->sums, edits);
-  if (graph_loss && graph_loss->Wants(node)) {
-    if (!ask) graph_loss->Read(node);
-    wanted = true;
-  }
-  if (ask && wanted) lora_sums.Commit();
-  return wanted;
+  return hooks.Evaluate(
+      node, ask, &replay, applied ? applied->sums.get() : nullptr, job,
+      [this](const ggml_tensor* it) { return graph_loss && graph_loss->Wants(it); },
+      [this](const ggml_tensor* it) { graph_loss->Read(it); });
 }
 
 RunResult Execute(ScorerState& state, const RunRequest& request) {

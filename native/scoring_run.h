@@ -12,6 +12,7 @@
 #include "handles.h"
 #include "job_control.h"
 #include "layered_adapter.h"
+#include "node_hooks.h"
 #include "packed_batch.h"
 
 // A context with the batch that it holds and the states that it keeps.
@@ -23,8 +24,7 @@ struct ScorerState {
 
   ModelHandle model;                      // declared first: the context is freed before its model
   std::shared_ptr<AdapterParts> applied;  // what the context refers to
-  NodeEdits edits;
-  LoraSumHook lora_sums;
+  NodeHooks hooks;
   GraphReplay replay;
   std::unique_ptr<GraphLoss> graph_loss;  // null: the loss is summed on the host
   ContextHandle context;

@@ -10,6 +10,7 @@ export interface AnswersLine {
   readonly answers: readonly {
     readonly text: string;
     readonly tokens: readonly number[];
+    readonly margins: readonly number[];
     readonly finish: Finish;
   }[];
   readonly facts: GenerationFacts;
@@ -52,7 +53,11 @@ export class JournalAnswers {
 
   add({ batch, strengths, answers, facts }: AnswersLine): void {
     this.count += answers.length - (this.written(batch, strengths)?.answers.length ?? 0);
-    const kept = answers.map(({ text, tokens, finish }) => ({ text, tokens: Int32Array.from(tokens), finish }));
+    const kept = answers.map(({ tokens, margins, ...answer }) => ({
+      ...answer,
+      tokens: Int32Array.from(tokens),
+      margins: Float32Array.from(margins),
+    }));
     this.#written.set(`${batch} ${strengths}`, { answers: kept, facts });
   }
 
@@ -68,12 +73,15 @@ export function isAnswers(answers: unknown, facts: unknown): boolean {
 
 function isAnswer(value: unknown): boolean {
   if (!isObject(value)) return false;
-  const { text, tokens, finish } = value;
+  const { text, tokens, margins, finish } = value;
   return (
     typeof text === "string" &&
     ["end", "stop", "length"].includes(finish as string) &&
     Array.isArray(tokens) &&
-    tokens.every(isCount)
+    tokens.every(isCount) &&
+    Array.isArray(margins) &&
+    margins.length === tokens.length &&
+    margins.every(Number.isFinite)
   );
 }
 

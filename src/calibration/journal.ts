@@ -109,7 +109,11 @@ export class Journal implements AsyncDisposable {
       storeAnswers: (batch, strengths, { answers, facts }) =>
         this.#append({
           ...{ set, batch, strengths: strengthsKey(strengths), facts },
-          answers: answers.map(({ text, tokens, finish }) => ({ text, tokens: Array.from(tokens), finish })),
+          answers: answers.map(({ text, tokens, margins, finish }) => ({
+            ...{ text, finish, tokens: Array.from(tokens) },
+            // JSON has no infinity: where no other token was allowed.
+            margins: Array.from(margins, (margin) => Math.min(margin, Number.MAX_VALUE)),
+          })),
         }),
       scores: (batch, strengths) => known.scores(batch, strengthsKey(strengths), metric),
       storeScores: (batch, strengths, scores) =>

@@ -1,7 +1,6 @@
 import { TokenTable } from "../data/token-table.js";
-import { CancelledError, InputError, UsageError } from "../errors.js";
+import { BackendError, CancelledError, InputError, UsageError } from "../errors.js";
 import { checkGeneratorOptions, type CheckedGeneratorOptions } from "../generation/check-options.js";
-import { DraftLength } from "../generation/draft-length.js";
 import { DraftPool } from "../generation/draft-pool.js";
 import { factsOfBoth } from "../generation/facts.js";
 import type { Answer, GenerateOptions, GenerationFacts, GeneratorOptions, Prompt } from "../generation/types.js";
@@ -11,20 +10,23 @@ import { defaultThreads } from "./backend.js";
 import { strengthsOf } from "./candidate-strengths.js";
 import { Owned } from "./lifetime.js";
 import type { Model } from "./model.js";
+import { PromptOpening } from "./prompt-opening.js";
 import type { SessionSource } from "./score-session.js";
 import { planStep, type SlotShare } from "./step-plan.js";
 import { StepRunner, type SlotOutcome } from "./step-runner.js";
-import { WritingAnswer } from "./writing-answer.js";
+import { WritingAnswer, type Choice } from "./writing-answer.js";
 
-/** More guesses at once are seldom right to the end; where a wrong one is found, fewer follow (`DraftLength`). */
+/** More guesses at once are seldom certain to the end. */
 const MOST_DRAFTS = 16;
-const FIRST_DRAFTS = 8;
 /** Logits of a step take this many rows of the vocabulary at most, but for one row of each sequence. */
 const MOST_ROWS = 256;
 const NO_DRAFTS = "This model's memory cannot take tokens back, so answers were written without drafts.";
 
+const NO_RESUME =
+  "Prompts were computed from their tokens for every candidate, since a run that resumed between layers failed";
+
 interface WrittenBefore {
-  readonly answers: readonly Pick<Answer, "tokens">[];
+  readonly answers: readonly Pick<Answer, "tokens" | "margins">[];
   readonly facts: GenerationFacts;
 }
 
@@ -50,6 +52,8 @@ export class Generator extends Owned {
   readonly #runner: StepRunner;
   readonly #limits: { readonly batchTokens: number; readonly maxRows: number };
   readonly #notices: string[] = [];
+  /** Null: each prompt is computed where its answer is written. */
+  #opening: PromptOpening | null = null;
   #drafting: boolean;
   #facts = { steps: 0, tokensComputed: 0, tokensWritten: 0, draftsProposed: 0, draftsAccepted: 0, seconds: 0 };
 
@@ -76,13 +80,28 @@ export class Generator extends Owned {
     const cells = longest.slice(0, maxSequences).reduce((sum, length) => sum + length, 0) + maxSequences * MOST_DRAFTS;
     const batchTokens = Math.min(Math.max(checked.batchTokens, maxSequences), cells);
     this.#limits = { batchTokens, maxRows: Math.min(batchTokens, Math.max(MOST_ROWS, maxSequences)) };
-    this.#runner = new StepRunner(handles, {
-      ...this.#limits,
-      maxSequences,
-      contextTokens: cells,
-      threads: this.threads,
-      fusedLora: owner.fusedLora,
-    });
+    // On other devices the hook that resumes would be asked about every node of every step.
+    if (this.#drafting && owner.model.placement.backend === "CPU") {
+      const tokensOf = prepared.map(({ tokens }) => tokens);
+      const { layers, facts } = owner.model;
+      const mostBytes = checked.promptMebibytes * 2 ** 20;
+      const shape = { layers, partsPerLayer: owner.partsPerLayer, embedding: facts.embedding, mostBytes };
+      const opening = new PromptOpening(tokensOf, maxSequences, this.#limits, shape);
+      if (opening.fits) this.#opening = opening;
+    }
+    const opening = this.#opening;
+    this.#runner = new StepRunner(
+      handles,
+      {
+        ...this.#limits,
+        maxSequences: maxSequences + (opening === null ? 0 : prepared.length),
+        // Room for each answer's prompt as well: one that loses its slot starts again from the tokens.
+        contextTokens: cells + (opening?.tokens ?? 0),
+        threads: this.threads,
+        fusedLora: owner.fusedLora,
+      },
+      opening,
+    );
   }
 
   get facts(): GenerationFacts {
@@ -122,7 +141,7 @@ export class Generator extends Owned {
    */
   recall({ answers, facts }: WrittenBefore): Promise<void> {
     return this.enqueue(() => {
-      for (const [prompt, { tokens }] of answers.entries()) this.#prompt(prompt).pool.add(tokens);
+      for (const [prompt, { tokens, margins }] of answers.entries()) this.#prompt(prompt).pool.add(tokens, margins);
       const { notices, ...counts } = factsOfBoth(this.facts, facts);
       this.#facts = counts;
       if (notices.includes(NO_DRAFTS)) this.#giveUpDrafts();
@@ -143,41 +162,75 @@ export class Generator extends Owned {
   }
 
   async #write(candidate: NamedScales, { signal, onToken, onAnswer }: GenerateOptions): Promise<readonly Answer[]> {
-    const native = await this.#runner.setStrengths(strengthsOf(candidate, this.#source), signal);
+    const strengths = strengthsOf(candidate, this.#source);
+    const native = await this.#runner.setStrengths(strengths, signal);
+    const opened = await this.#openPrompts(strengths, signal);
     const answers = new Map<number, Answer>();
-    const lengths = new Map<number, DraftLength>();
     const free = Array.from({ length: Math.min(this.#options.sequences, this.#prompts.length) }, (_, slot) => slot);
-    let waiting = 0;
+    const waiting = this.#inOrder();
     const writing: WritingAnswer[] = [];
+    const settle = (answer: WritingAnswer, pieces: readonly string[]) => {
+      for (const text of pieces) onToken?.({ candidate: candidate.id, prompt: answer.prompt, text });
+      if (!answer.finished) return;
+      const done = answer.answer();
+      answers.set(answer.prompt, done);
+      this.#prompt(answer.prompt).pool.add(done.tokens, done.margins);
+      this.#facts.tokensWritten += done.tokens.length;
+      onAnswer?.(candidate.id, answer.prompt, done);
+      native.clear({ slot: answer.slot });
+      free.push(answer.slot);
+      writing.splice(writing.indexOf(answer), 1);
+    };
     while (answers.size < this.#prompts.length) {
-      while (free.length > 0 && waiting < this.#prompts.length) {
-        writing.push(this.#join(native, waiting, free.shift() ?? 0));
-        lengths.set(waiting, new DraftLength(MOST_DRAFTS, FIRST_DRAFTS));
-        waiting += 1;
+      while (free.length > 0 && waiting.length > 0) {
+        const prompt = waiting.shift() ?? 0;
+        const answer = this.#join(native, prompt, free.shift() ?? 0);
+        writing.push(answer);
+        const first = opened?.[prompt];
+        if (first !== undefined) settle(answer, this.#goOn(native, answer, first));
       }
-      const shares = planStep(writing, this.#limits, (answer, most) => {
-        const length = this.#drafting ? Math.min(most, lengths.get(answer.prompt)?.among(writing.length) ?? 0) : 0;
-        return this.#prompt(answer.prompt).pool.propose(answer.written, length);
-      });
+      if (writing.length === 0) continue;
+      const shares = planStep(writing, this.#limits, (answer, most) =>
+        this.#prompt(answer.prompt).pool.propose(answer.written, this.#drafting ? Math.min(most, MOST_DRAFTS) : 0),
+      );
       const outcomes = await this.#runner.step(shares, signal);
       this.#facts.steps += 1;
       for (const [index, share] of shares.entries()) {
-        const { answer } = share;
-        for (const text of this.#take(share, outcomes[index], lengths.get(answer.prompt))) {
-          onToken?.({ candidate: candidate.id, prompt: answer.prompt, text });
-        }
-        if (!answer.finished) continue;
-        const done = answer.answer();
-        answers.set(answer.prompt, done);
-        this.#prompt(answer.prompt).pool.add(done.tokens);
-        this.#facts.tokensWritten += done.tokens.length;
-        onAnswer?.(candidate.id, answer.prompt, done);
-        native.clear({ slot: answer.slot });
-        free.push(answer.slot);
-        writing.splice(writing.indexOf(answer), 1);
+        settle(share.answer, this.#take(share, outcomes[index]));
       }
     }
     return this.#prompts.map((_, index) => answers.get(index) ?? failed());
+  }
+
+  /** The prompts; those with the longest answers first, as far as drafts tell, so that no long one is left alone at the end. */
+  #inOrder(): number[] {
+    const expected = (prompt: number) => (this.#drafting ? this.#prompt(prompt).pool.expected : 0);
+    return Array.from(this.#prompts.keys()).sort((first, second) => expected(second) - expected(first));
+  }
+
+  /** @returns what each prompt chooses; null where prompts are not opened */
+  async #openPrompts(strengths: Float32Array, signal: AbortSignal | undefined) {
+    const opening = this.#opening;
+    if (opening === null) return null;
+    try {
+      const outcomes = await this.#runner.openPrompts(opening, strengths, signal);
+      this.#facts.steps += opening.batches;
+      // In full: what an earlier candidate left to resume from must not show in the facts of a run that was interrupted.
+      this.#facts.tokensComputed += opening.tokens;
+      return outcomes;
+    } catch (error) {
+      if (!(error instanceof BackendError) || error.code !== "REPLAY_FAILED") throw error;
+      this.#opening = null;
+      this.#notices.push(`${NO_RESUME}: ${error.message}`);
+      return null;
+    }
+  }
+
+  /** From where its prompt was opened. */
+  #goOn(native: NativeGenerator, answer: WritingAnswer, { choices }: SlotOutcome): string[] {
+    native.copy({ from: (this.#opening ?? failed()).slotOf(answer.prompt), to: answer.slot });
+    answer.fed = this.#prompt(answer.prompt).tokens.length;
+    return push(answer, choices);
   }
 
   #join(native: NativeGenerator, prompt: number, slot: number): WritingAnswer {
@@ -189,27 +242,15 @@ export class Generator extends Owned {
   }
 
   /** @returns pieces of text that are certain now */
-  #take(
-    { answer, tokens, drafts }: SlotShare,
-    { choices, lost }: SlotOutcome = failed(),
-    length: DraftLength | undefined,
-  ): string[] {
+  #take({ answer, tokens, drafts }: SlotShare, { choices, lost }: SlotOutcome = failed()): string[] {
     const proposed = drafts?.length ?? 0;
     const accepted = Math.max(0, choices.length - 1);
-    length?.note(proposed, accepted);
     this.#facts.tokensComputed += tokens.length + proposed;
     this.#facts.draftsProposed += proposed;
     this.#facts.draftsAccepted += accepted;
     answer.fed = lost ? 0 : answer.fed + tokens.length + accepted;
     if (lost) this.#giveUpDrafts();
-    const pieces: string[] = [];
-    for (const choice of choices) {
-      // A stop string may lie before the last of the drafts.
-      if (answer.finished) break;
-      const text = answer.push(choice);
-      if (text !== "") pieces.push(text);
-    }
-    return pieces;
+    return push(answer, choices);
   }
 
   #giveUpDrafts(): void {
@@ -221,6 +262,18 @@ export class Generator extends Owned {
   #prompt(index: number): PreparedPrompt {
     return this.#prompts[index] ?? failed();
   }
+}
+
+/** @returns pieces of text that are certain now */
+function push(answer: WritingAnswer, choices: readonly Choice[]): string[] {
+  const pieces: string[] = [];
+  for (const choice of choices) {
+    // A stop string may lie before the last of the drafts.
+    if (answer.finished) break;
+    const text = answer.push(choice);
+    if (text !== "") pieces.push(text);
+  }
+  return pieces;
 }
 
 function failed(): never {

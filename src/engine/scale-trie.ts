@@ -72,7 +72,7 @@ function descending(a: Float32Array, b: Float32Array): number {
 }
 
 /** Layers from 0 on that two vectors compute alike; at most L - 1, since something has to be left to run. */
-function sharedLayers(a: Float32Array, b: Float32Array, partsPerLayer: number): number {
+export function sharedLayers(a: Float32Array, b: Float32Array, partsPerLayer: number): number {
   const layers = (a.length - 2) / partsPerLayer;
   const first = a.findIndex((strength, position) => strength !== b[position]);
   if (first === 0) return 0;

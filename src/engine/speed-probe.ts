@@ -101,6 +101,7 @@ export class SpeedProbe extends Owned {
       maxRows: sequences,
       threads: this.threads,
       fusedLora: false,
+      resumes: false,
     };
     this.#generator ??= await nativeJob(
       this.#addon,

@@ -5,8 +5,10 @@ import type {
   NativeGenerator,
   NativeGeneratorShape,
   NativeModel,
+  NativeStepResult,
 } from "../native/types.js";
 import { nativeJob } from "./native-job.js";
+import type { PromptOpening } from "./prompt-opening.js";
 import type { SlotShare } from "./step-plan.js";
 
 /** What became of a slot's share. */
@@ -20,19 +22,24 @@ export interface SlotOutcome {
 export class StepRunner {
   readonly #handles: { readonly addon: NativeAddon; readonly model: NativeModel; readonly adapter: NativeAdapter };
   readonly #shape: NativeGeneratorShape;
+  readonly #opening: PromptOpening | null;
   #generator: NativeGenerator | null = null;
 
   constructor(
     handles: { readonly addon: NativeAddon; readonly model: NativeModel; readonly adapter: NativeAdapter },
-    shape: NativeGeneratorShape,
+    shape: Omit<NativeGeneratorShape, "resumes">,
+    opening: PromptOpening | null,
   ) {
     this.#handles = handles;
-    this.#shape = shape;
+    this.#shape = { ...shape, resumes: opening !== null };
+    this.#opening = opening;
   }
 
   async open(signal: AbortSignal | undefined): Promise<NativeGenerator> {
     const { addon, model } = this.#handles;
-    this.#generator ??= await nativeJob(addon, () => addon.createGenerator({ ...this.#shape, model }), { signal });
+    if (this.#generator !== null) return this.#generator;
+    this.#generator = await nativeJob(addon, () => addon.createGenerator({ ...this.#shape, model }), { signal });
+    if (this.#opening !== null) this.#generator.setOpening(this.#opening.native());
     return this.#generator;
   }
 
@@ -42,6 +49,27 @@ export class StepRunner {
     const adapter = strengths.some((strength) => strength !== 0) ? this.#handles.adapter : null;
     generator.setStrengths({ adapter, strengths });
     return generator;
+  }
+
+  /**
+   * Computes the prompts under the strengths that were just set, as far as those before did not.
+   *
+   * @returns per prompt, in their order
+   * @throws BackendError REPLAY_FAILED
+   */
+  async openPrompts(
+    opening: PromptOpening,
+    strengths: Float32Array,
+    signal: AbortSignal | undefined,
+  ): Promise<readonly SlotOutcome[]> {
+    const { addon } = this.#handles;
+    const generator = await this.open(signal);
+    const plan = opening.plan(strengths);
+    // What an opening that fails leaves behind is of no use.
+    opening.forget();
+    const result = await nativeJob(addon, (control) => generator.open({ ...plan, control }), { signal });
+    opening.done(strengths, plan, result.kept);
+    return outcomesOf(result);
   }
 
   /** @returns per share, in their order */
@@ -63,22 +91,26 @@ export class StepRunner {
     const result = await nativeJob(addon, (control) => generator.step({ slots, offsets, tokens, drafts, control }), {
       signal,
     });
-    let at = 0;
-    return shares.map((_, index) => {
-      const count = result.counts[index] ?? 0;
-      const choices = Array.from({ length: count }, (_, choice) => ({
-        token: result.tokens[at + choice] ?? 0,
-        runnerUp: result.runnersUp[at + choice] ?? 0,
-        margin: result.margins[at + choice] ?? 0,
-        ends: choice === count - 1 && result.ended[index] === 1,
-      }));
-      at += count;
-      return { choices, lost: result.lost[index] === 1 };
-    });
+    return outcomesOf(result);
   }
 
   close(): void {
     this.#generator?.dispose();
     this.#generator = null;
+    this.#opening?.forget();
   }
+}
+
+function outcomesOf(result: NativeStepResult): readonly SlotOutcome[] {
+  let at = 0;
+  return Array.from(result.counts, (count, index) => {
+    const choices = Array.from({ length: count }, (_, choice) => ({
+      token: result.tokens[at + choice] ?? 0,
+      runnerUp: result.runnersUp[at + choice] ?? 0,
+      margin: result.margins[at + choice] ?? 0,
+      ends: choice === count - 1 && result.ended[index] === 1,
+    }));
+    at += count;
+    return { choices, lost: result.lost[index] === 1 };
+  });
 }

@@ -2,8 +2,8 @@ import type { Answer, GenerationFacts } from "../generation/types.js";
 
 /** A candidate's answers to the samples of one batch, and what it took to write them. */
 export interface KeptAnswers {
-  /** One per sample of the batch, in its order; the tokens are drafts for whoever answers next. */
-  readonly answers: readonly Pick<Answer, "text" | "tokens" | "finish">[];
+  /** One per sample of the batch, in its order; tokens and margins are drafts for whoever answers next. */
+  readonly answers: readonly Pick<Answer, "text" | "tokens" | "margins" | "finish">[];
   readonly facts: GenerationFacts;
 }
 

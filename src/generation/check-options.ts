@@ -28,6 +28,7 @@ export function checkGeneratorOptions(options: GeneratorOptions): CheckedGenerat
     batchTokens: integer("batchTokens", options.batchTokens ?? 512, 1, 2 ** 24),
     temperature: number("temperature", options.temperature ?? 0, 0, 1000),
     topP: number("topP", options.topP ?? 1, 0, 1),
+    promptMebibytes: number("promptMebibytes", options.promptMebibytes ?? 512, 0, 2 ** 40),
   };
 }
 

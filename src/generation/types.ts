@@ -35,6 +35,12 @@ export interface GeneratorOptions {
   readonly contextTokens?: number | undefined;
   /** Tokens computed at once. Default 512. */
   readonly batchTokens?: number | undefined;
+  /**
+   * Memory for prompts, MiB: what layers computed of them for one candidate is taken over by the next one as far as its lowest
+   * layers are the same. With drafts on the CPU only. States are kept at fewer layers where memory is short, and every candidate
+   * computes its prompts from their tokens where they do not fit; 0: always. Default 512.
+   */
+  readonly promptMebibytes?: number | undefined;
   readonly threads?: number | undefined;
 }
 
@@ -58,7 +64,7 @@ export interface GenerateOptions {
 export interface GenerationFacts {
   /** Batches decoded. */
   readonly steps: number;
-  /** Tokens decoded, prompts and rejected drafts included. */
+  /** Tokens decoded, rejected drafts included, and prompts in full, also where lower layers were taken over. */
   readonly tokensComputed: number;
   /** Tokens of answers. */
   readonly tokensWritten: number;

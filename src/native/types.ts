@@ -181,6 +181,18 @@ export interface NativeGeneratorShape {
   readonly threads: number;
   /** Of the adapter that will be set, see `loadAdapter`. */
   readonly fusedLora: boolean;
+  /** `setOpening` will be called. */
+  readonly resumes: boolean;
+}
+
+/** Prompts, each in a slot of its own; what is decoded at once holds prompts `batches[i]` .. `batches[i + 1]`. */
+export interface NativeOpening {
+  /** [n], each once. */
+  readonly slots: Int32Array;
+  /** [n + 1]; prompt i is `offsets[i]` .. `offsets[i + 1]`, at least one token. */
+  readonly offsets: Int32Array;
+  readonly tokens: Int32Array;
+  readonly batches: Int32Array;
 }
 
 /** What one step appends to the sequences that take part in it. */
@@ -208,6 +220,8 @@ export interface NativeStepResult {
   readonly ended: Uint8Array;
   /** [n], 1: the memory could not be rolled back behind rejected drafts, so the slot is empty now. */
   readonly lost: Uint8Array;
+  /** After `open`: layers of `keepAt` below which the graph can be cut. */
+  readonly kept: Int32Array;
   /** Of the whole job. */
   readonly seconds: number;
 }
@@ -227,6 +241,20 @@ export interface NativeGenerator {
   /** Empties a slot. */
   clear(options: { readonly slot: number }): void;
   step(options: NativeStep): Promise<NativeStepResult>;
+  /** Forgets all kept states. */
+  setOpening(opening: NativeOpening): void;
+  /**
+   * Decodes the prompts of the opening into empty slots; they stay there until the strengths are set. From `resumeAt` > 0 on
+   * only: what is below is that of the opening before, under the same strengths there.
+   */
+  open(options: {
+    readonly resumeAt: number;
+    /** Layers above `resumeAt`, below which later openings may resume. States above `resumeAt` are dropped otherwise. */
+    readonly keepAt: Int32Array;
+    readonly control: NativeJobControl;
+  }): Promise<NativeStepResult>;
+  /** Empties `to`; then it is the same sequence as `from`, in the same memory. */
+  copy(options: { readonly from: number; readonly to: number }): void;
   dispose(): void;
 }
 
@@ -253,7 +281,12 @@ export interface NativeAddon {
   /** `host:port` of servers that went away under something loaded: what was computed since is worth nothing. */
   lostServers(): string[];
   devices(): NativeDevice[];
-  versions(): { readonly llamaCpp: string; readonly systemInfo: string };
+  versions(): {
+    readonly llamaCpp: string;
+    readonly systemInfo: string;
+    /** Products of Q4_1 weights with several tokens are computed faster, with the bits of llama.cpp's own. */
+    readonly quantProducts: boolean;
+  };
   loadModel(
     options: NativePlacement & { readonly path: string; readonly control: NativeJobControl },
   ): Promise<NativeModel>;

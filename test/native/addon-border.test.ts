@@ -51,6 +51,12 @@ describe("loading", () => {
     expect(cpus[0]!.memoryFree).toBeLessThanOrEqual(cpus[0]!.memoryTotal);
   });
 
+  test("where the processor has AVX2, Q4_1 products are computed here, with the bits of llama.cpp's own", async () => {
+    const { quantProducts, systemInfo } = (await loadAddon()).versions();
+    // The answer is that of a trial, which compares all bits.
+    expect(quantProducts).toBe(process.platform === "linux" && /AVX2 = 1/.test(systemInfo));
+  });
+
   test("twice in one process: both instances compute the same, and neither takes the other's objects", async () => {
     const { addon, model, scorer, run } = await nativeDemo();
     const second = loadAgain();

@@ -116,6 +116,21 @@ describe("drafts", () => {
   });
 });
 
+describe("prompts that are opened", () => {
+  test("are computed from the layer that differs on; answers stay the same, but for ties: A, B, A", async () => {
+    await using it = await demo(5);
+    const names = ["full", "upto:11", "upto:8", "without:3", "base", "upto:8", "full"];
+    const candidates = names.map(named);
+    await using plain = it.adapter.openGenerator(it.prompts, { ...SMALL, drafts: false });
+    await using opened = it.adapter.openGenerator(it.prompts, { ...SMALL, sequences: 2 });
+    for (const [column, answers] of (await opened.generate(candidates)).entries()) {
+      const [alone] = await plain.generate([candidates[column]!]);
+      for (const [prompt, answer] of answers.entries()) expectSameButForTies(alone![prompt]!, answer, NOISE);
+    }
+    expect(opened.facts.notices).toEqual([]);
+  });
+});
+
 describe("where an answer ends", () => {
   test("before a stop string, with drafts too; after maxTokens; at the end of the context", async () => {
     await using it = await demo(1);
@@ -217,7 +232,15 @@ test("layers at strength 1 choose as the adapter that llama.cpp loads whole", as
     control,
   });
   const whole = await addon.loadWholeAdapter({ model, path: adapterPath });
-  const shape = { contextTokens: 64, maxSequences: 2, batchTokens: 64, maxRows: 64, threads: 1, fusedLora: false };
+  const shape = {
+    contextTokens: 64,
+    maxSequences: 2,
+    batchTokens: 64,
+    maxRows: 64,
+    threads: 1,
+    fusedLora: false,
+    resumes: false,
+  };
   const generator = await addon.createGenerator({ model, ...shape });
   const step = {
     slots: Int32Array.of(1, 0),

@@ -42,7 +42,8 @@ const batch = {
 scorer.setBatch(batch);
 
 const generator = await addon.createGenerator({
-  ...{ model, contextTokens: 64, maxSequences: 4, batchTokens: 32, maxRows: 8, threads: 1, fusedLora: true },
+  ...{ model, contextTokens: 64, maxSequences: 4, batchTokens: 32, maxRows: 8, threads: 1 },
+  ...{ fusedLora: true, resumes: true },
 });
 const step = {
   slots: Int32Array.of(0, 3),
@@ -51,6 +52,14 @@ const step = {
   drafts: Int32Array.of(-1, 2),
   control,
 };
+
+const opening = {
+  slots: Int32Array.of(1, 2),
+  offsets: Int32Array.of(0, 2, 5),
+  tokens: Int32Array.of(1, 2, 3, 4, 5),
+  batches: Int32Array.of(0, 1, 2),
+};
+generator.setOpening(opening);
 
 const throwing = new Proxy(
   {},
@@ -174,6 +183,9 @@ const TARGETS = [
   ["start", () => generator.start, { slot: 1, temperature: 0.5, topP: 0.9, seed: 3 }, generator],
   ["clear", () => generator.clear, { slot: 3 }, generator],
   ["step", () => generator.step, step, generator],
+  ["setOpening", () => generator.setOpening, opening, generator],
+  ["open", () => generator.open, { resumeAt: 0, keepAt: Int32Array.of(2), control }, generator],
+  ["copy", () => generator.copy, { from: 1, to: 0 }, generator],
   ["facts", () => model.facts, null, model],
   ["tokenize", () => model.tokenize, null, model],
   ["tokenBytes", () => model.tokenBytes, null, model],

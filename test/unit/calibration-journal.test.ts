@@ -98,8 +98,11 @@ describe("a journal of answers", () => {
   const DECIDING = { "tokens of an answer (--answer-tokens)": "8" };
   const WRITTEN: KeptAnswers = {
     answers: [
-      { text: 'two\nlines, "quoted", \u{1f989}', tokens: Int32Array.of(7, 0, 2 ** 31 - 1), finish: "end" },
-      { text: "", tokens: new Int32Array(), finish: "stop" },
+      {
+        ...{ text: 'two\nlines, "quoted", \u{1f989}', tokens: Int32Array.of(7, 0, 2 ** 31 - 1), finish: "end" },
+        margins: Float32Array.of(0.1, 0, Infinity),
+      },
+      { text: "", tokens: new Int32Array(), margins: new Float32Array(), finish: "stop" },
     ],
     facts: {
       ...{ steps: 3, tokensComputed: 9, tokensWritten: 3, draftsProposed: 2, draftsAccepted: 1 },
@@ -151,10 +154,12 @@ describe("a journal of answers", () => {
     '"facts":{"steps":1,"tokensComputed":1,"tokensWritten":1,"draftsProposed":0,"draftsAccepted":0,"seconds":1,"notices":[]}';
   it.each([
     ["no answers", `{${OF},"answers":[],${FACTS}}`],
-    ["an answer without a text", `{${OF},"answers":[{"tokens":[1],"finish":"end"}],${FACTS}}`],
-    ["tokens that are none", `{${OF},"answers":[{"text":"","tokens":[-1],"finish":"end"}],${FACTS}}`],
-    ["an end of another kind", `{${OF},"answers":[{"text":"","tokens":[1],"finish":"?"}],${FACTS}}`],
-    ["answers without facts", `{${OF},"answers":[{"text":"","tokens":[1],"finish":"end"}]}`],
+    ["an answer without a text", `{${OF},"answers":[{"tokens":[1],"margins":[1],"finish":"end"}],${FACTS}}`],
+    ["tokens that are none", `{${OF},"answers":[{"text":"","tokens":[-1],"margins":[1],"finish":"end"}],${FACTS}}`],
+    ["a margin too few", `{${OF},"answers":[{"text":"","tokens":[1],"margins":[],"finish":"end"}],${FACTS}}`],
+    ["margins that are none", `{${OF},"answers":[{"text":"","tokens":[1],"margins":[null],"finish":"end"}],${FACTS}}`],
+    ["an end of another kind", `{${OF},"answers":[{"text":"","tokens":[1],"margins":[1],"finish":"?"}],${FACTS}}`],
+    ["answers without facts", `{${OF},"answers":[{"text":"","tokens":[1],"margins":[1],"finish":"end"}]}`],
     ["scores without a metric", `{${OF},"scores":[1]}`],
     ["scores that are none", `{${OF},"metric":"f1","scores":[null]}`],
     ["a batch of nothing", `{${OF}}`],

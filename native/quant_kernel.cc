@@ -1,0 +1,191 @@
+#include "quant_kernel.h"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+// The instruction set is chosen when the program runs: the addon is built for the oldest processors.
+#if defined(__x86_64__) && defined(__GNUC__)
+#define QUANT_KERNEL
+#include <immintrin.h>
+#define FOR_AVX2 __attribute__((target("avx2,fma,f16c")))
+#endif
+
+namespace {
+
+constexpr size_t kBlock = 32;
+// Rows of x that are multiplied with unpacked weights at a time, and quantised at a time.
+constexpr size_t kTile = 8;
+constexpr size_t kPanel = 64;
+
+struct WeightBlock {
+  uint16_t scale;
+  uint16_t least;
+  uint8_t quants[kBlock / 2];
+};
+
+// One tile of x, quantised, and one row of weights, unpacked; all in one stretch of scratch memory.
+struct Scratch {
+  float* x_scales;   // [tiles][blocks][kTile]
+  float* x_sums;     // [tiles][blocks][kTile]
+  int8_t* x_quants;  // [tiles][blocks][kTile][kBlock]
+  float* scales;     // [blocks]
+  float* leasts;     // [blocks]
+  uint8_t* quants;   // [blocks][kBlock]
+
+  static constexpr size_t kAlignment = 64;
+  static size_t Bytes(size_t blocks) {
+    return kAlignment + blocks * (kPanel * (2 * sizeof(float) + kBlock) + 2 * sizeof(float) + kBlock);
+  }
+
+  Scratch(uint8_t* memory, size_t blocks) {
+    memory += kAlignment - reinterpret_cast<uintptr_t>(memory) % kAlignment;
+    // The longest vectors first: every stretch is aligned for what it holds.
+    x_quants = reinterpret_cast<int8_t*>(memory);
+    quants = memory + blocks * kPanel * kBlock;
+    x_scales = reinterpret_cast<float*>(quants + blocks * kBlock);
+    x_sums = x_scales + blocks * kPanel;
+    scales = x_sums + blocks * kPanel;
+    leasts = scales + blocks;
+  }
+};
+
+#ifdef QUANT_KERNEL
+
+FOR_AVX2 inline float ToFloat(uint16_t half) { return _cvtsh_ss(half); }
+FOR_AVX2 inline float ThroughHalf(float value) { return _cvtsh_ss(_cvtss_sh(value, 0)); }
+
+FOR_AVX2 inline float Sum(__m256 lanes) {
+  __m128 sum = _mm_add_ps(_mm256_extractf128_ps(lanes, 1), _mm256_castps256_ps128(lanes));
+  sum = _mm_add_ps(sum, _mm_movehl_ps(sum, sum));
+  return _mm_cvtss_f32(_mm_add_ss(sum, _mm_movehdup_ps(sum)));
+}
+
+FOR_AVX2 inline int32_t Sum(__m256i lanes) {
+  __m128i sum = _mm_add_epi32(_mm256_extracti128_si256(lanes, 1), _mm256_castsi256_si128(lanes));
+  sum = _mm_add_epi32(sum, _mm_unpackhi_epi64(sum, sum));
+  return _mm_cvtsi128_si32(_mm_add_epi32(sum, _mm_shuffle_epi32(sum, 1)));
+}
+
+// As llama.cpp makes Q8_1 of a row, block by block, but for where it is put.
+FOR_AVX2 void Quantise(const float* x, size_t blocks, size_t row, const Scratch& scratch) {
+  const size_t tile = row / kTile * blocks;
+  const size_t lane = row % kTile;
+  const __m256 sign = _mm256_set1_ps(-0.0f);
+  for (size_t block = 0; block < blocks; ++block, x += kBlock) {
+    __m256 values[4];
+    __m256 largest = _mm256_setzero_ps();
+    for (size_t i = 0; i < 4; ++i) {
+      values[i] = _mm256_loadu_ps(x + 8 * i);
+      largest = _mm256_max_ps(largest, _mm256_andnot_ps(sign, values[i]));
+    }
+    __m128 most = _mm_max_ps(_mm256_extractf128_ps(largest, 1), _mm256_castps256_ps128(largest));
+    most = _mm_max_ps(most, _mm_movehl_ps(most, most));
+    const float bound = _mm_cvtss_f32(_mm_max_ss(most, _mm_movehdup_ps(most)));
+    const float scale = bound / 127.0f;
+    const __m256 inverse = _mm256_set1_ps(bound != 0.0f ? 127.0f / bound : 0.0f);
+    __m256i whole[4];
+    for (size_t i = 0; i < 4; ++i) {
+      whole[i] = _mm256_cvtps_epi32(
+          _mm256_round_ps(_mm256_mul_ps(values[i], inverse), _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+    }
+    const int32_t sum =
+        Sum(_mm256_add_epi32(_mm256_add_epi32(whole[0], whole[1]), _mm256_add_epi32(whole[2], whole[3])));
+    const __m256i packed =
+        _mm256_packs_epi16(_mm256_packs_epi32(whole[0], whole[1]), _mm256_packs_epi32(whole[2], whole[3]));
+    const size_t at = (tile + block) * kTile + lane;
+    _mm256_store_si256(reinterpret_cast<__m256i*>(scratch.x_quants + at * kBlock),
+                       _mm256_permutevar8x32_epi32(packed, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7)));
+    scratch.x_scales[at] = ThroughHalf(scale);
+    scratch.x_sums[at] = ThroughHalf(scale * static_cast<float>(sum));
+  }
+}
+
+FOR_AVX2 void Unpack(const WeightBlock* weights, size_t blocks, const Scratch& scratch) {
+  const __m256i low = _mm256_set1_epi8(15);
+  for (size_t block = 0; block < blocks; ++block) {
+    const __m128i pairs = _mm_loadu_si128(reinterpret_cast<const __m128i*>(weights[block].quants));
+    const __m256i quants = _mm256_and_si256(low, _mm256_set_m128i(_mm_srli_epi16(pairs, 4), pairs));
+    _mm256_store_si256(reinterpret_cast<__m256i*>(scratch.quants + block * kBlock), quants);
+    scratch.scales[block] = ToFloat(weights[block].scale);
+    scratch.leasts[block] = ToFloat(weights[block].least);
+  }
+}
+
+// The unpacked row times `Rows` rows of a tile.
+template <size_t Rows>
+FOR_AVX2 void MultiplyTile(const Scratch& scratch, size_t blocks, size_t tile, float* out, size_t stride) {
+  const __m256i ones = _mm256_set1_epi16(1);
+  __m256 totals[Rows];
+  for (size_t row = 0; row < Rows; ++row) totals[row] = _mm256_setzero_ps();
+  __m256 least = _mm256_setzero_ps();
+  alignas(32) float factors[kTile];
+  for (size_t block = 0; block < blocks; ++block) {
+    const size_t at = (tile * blocks + block) * kTile;
+    const __m256i w = _mm256_load_si256(reinterpret_cast<const __m256i*>(scratch.quants + block * kBlock));
+    const int8_t* x = scratch.x_quants + at * kBlock;
+    _mm256_store_ps(factors,
+                    _mm256_mul_ps(_mm256_set1_ps(scratch.scales[block]), _mm256_loadu_ps(scratch.x_scales + at)));
+    least = _mm256_fmadd_ps(_mm256_set1_ps(scratch.leasts[block]), _mm256_loadu_ps(scratch.x_sums + at), least);
+    for (size_t row = 0; row < Rows; ++row) {
+      const __m256i products =
+          _mm256_maddubs_epi16(w, _mm256_load_si256(reinterpret_cast<const __m256i*>(x + row * kBlock)));
+      totals[row] = _mm256_fmadd_ps(_mm256_broadcast_ss(factors + row),
+                                    _mm256_cvtepi32_ps(_mm256_madd_epi16(products, ones)), totals[row]);
+    }
+  }
+  // Apart from each other, so that compilers unroll the loop and keep the totals in registers.
+  for (size_t row = 0; row < Rows; ++row) factors[row] = Sum(totals[row]);
+  _mm256_store_ps(factors, _mm256_add_ps(_mm256_load_ps(factors), least));
+  for (size_t row = 0; row < Rows; ++row) out[row * stride] = factors[row];
+}
+
+using TileKernel = void (*)(const Scratch&, size_t, size_t, float*, size_t);
+
+template <size_t... Before>
+constexpr std::array<TileKernel, kTile> Kernels(std::index_sequence<Before...>) {
+  return {MultiplyTile<Before + 1>...};
+}
+
+FOR_AVX2 void MultiplyRows(const QuantProduct& product, size_t from, size_t to, uint8_t* memory) {
+  constexpr std::array<TileKernel, kTile> kernels = Kernels(std::make_index_sequence<kTile>());
+  const auto& [weights, x, out, width, rows, stride] = product;
+  const size_t blocks = width / kBlock;
+  const Scratch scratch(memory, blocks);
+  for (size_t first = 0; first < rows; first += kPanel) {
+    const size_t count = std::min(kPanel, rows - first);
+    const float* panel = x + first * width;
+    for (size_t row = 0; row < count; ++row) Quantise(panel + row * width, blocks, row, scratch);
+    for (size_t weight = from; weight < to; ++weight) {
+      Unpack(static_cast<const WeightBlock*>(weights) + weight * blocks, blocks, scratch);
+      float* column = out + first * stride + weight;
+      for (size_t row = 0; row < count; row += kTile) {
+        const size_t tile_rows = std::min(kTile, count - row);
+        kernels[tile_rows - 1](scratch, blocks, row / kTile, column + row * stride, stride);
+      }
+    }
+  }
+}
+
+#endif
+
+}  // namespace
+
+namespace quant_kernel {
+
+size_t ScratchBytes(size_t width) { return Scratch::Bytes(width / kBlock); }
+
+#ifdef QUANT_KERNEL
+bool HasInstructions() {
+  return __builtin_cpu_supports("avx2") != 0 && __builtin_cpu_supports("fma") != 0 &&
+         __builtin_cpu_supports("f16c") != 0;
+}
+void Multiply(const QuantProduct& product, size_t from, size_t to, uint8_t* scratch) {
+  MultiplyRows(product, from, to, scratch);
+}
+#else
+bool HasInstructions() { return false; }
+void Multiply(const QuantProduct&, size_t, size_t, uint8_t*) {}
+#endif
+
+}  // namespace quant_kernel
