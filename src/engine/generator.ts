@@ -1,7 +1,6 @@
 import { TokenTable } from "../data/token-table.js";
-import { BackendError, CancelledError, InputError, UsageError } from "../errors.js";
+import { BackendError, CancelledError } from "../errors.js";
 import { checkGeneratorOptions, type CheckedGeneratorOptions } from "../generation/check-options.js";
-import { DraftPool } from "../generation/draft-pool.js";
 import { factsOfBoth } from "../generation/facts.js";
 import type { Answer, GenerateOptions, GenerationFacts, GeneratorOptions, Prompt } from "../generation/types.js";
 import type { NamedScales } from "../lora/candidate.js";
@@ -10,6 +9,7 @@ import { defaultThreads } from "./backend.js";
 import { strengthsOf } from "./candidate-strengths.js";
 import { Owned } from "./lifetime.js";
 import type { Model } from "./model.js";
+import { preparePrompts, type PreparedPrompt } from "./prepare-prompts.js";
 import { PromptOpening } from "./prompt-opening.js";
 import type { SessionSource } from "./score-session.js";
 import { planStep, type SlotShare } from "./step-plan.js";
@@ -28,14 +28,6 @@ const NO_RESUME =
 interface WrittenBefore {
   readonly answers: readonly Pick<Answer, "tokens" | "margins">[];
   readonly facts: GenerationFacts;
-}
-
-interface PreparedPrompt {
-  readonly tokens: Int32Array;
-  /** Tokens of its answer at most. */
-  readonly most: number;
-  readonly seed: number;
-  readonly pool: DraftPool;
 }
 
 /**
@@ -278,55 +270,4 @@ function push(answer: WritingAnswer, choices: readonly Choice[]): string[] {
 
 function failed(): never {
   throw new CancelledError("The generator was closed.");
-}
-
-function preparePrompts(
-  prompts: readonly Prompt[],
-  model: Model,
-  { maxTokens, contextTokens, seed }: CheckedGeneratorOptions,
-): readonly PreparedPrompt[] {
-  if (prompts.length === 0) {
-    throw new UsageError("PROMPTS_EMPTY", "Expected at least one prompt for `prompts` but received none.");
-  }
-  const limit = contextTokens ?? (model.trainedContext > 0 ? model.trainedContext : Infinity);
-  const seen = new Map<string, number>();
-  return prompts.map((prompt, index) => {
-    const tokens = typeof prompt === "string" ? promptTokens(prompt, model) : prompt;
-    if (tokens.length === 0) {
-      throw new InputError(
-        "PROMPT_EMPTY",
-        `Prompt ${index + 1} has no token, and something must come before an answer.`,
-        {
-          details: { prompt: index },
-        },
-      );
-    }
-    const wrong = tokens.find((token) => token < 0 || token >= model.facts.vocabulary);
-    if (wrong !== undefined) {
-      throw new UsageError(
-        "PROMPT_TOKEN",
-        `Expected tokens from 0 to ${model.facts.vocabulary - 1} but received ${wrong} in prompt ${index + 1}.`,
-        { details: { prompt: index, token: wrong } },
-      );
-    }
-    if (tokens.length >= limit) {
-      throw new InputError(
-        "PROMPT_TOO_LONG",
-        `Prompt ${index + 1} has ${tokens.length} tokens but the context has ${limit}, and an answer needs room. Shorten the prompt${contextTokens === undefined ? "" : ", or give a larger `contextTokens`"}.`,
-        { details: { prompt: index, tokens: tokens.length, limit } },
-      );
-    }
-    const key = tokens.join();
-    const earlier = seen.get(key) ?? 0;
-    seen.set(key, earlier + 1);
-    const most = Math.min(maxTokens, limit - tokens.length);
-    return { tokens, most, seed: (seed + earlier) % 2 ** 31, pool: new DraftPool(tokens) };
-  });
-}
-
-/** As samples are tokenised: control tokens in a text are text, and a BOS comes first where the model asks for one. */
-function promptTokens(prompt: string, model: Model): Int32Array {
-  const tokens = model.tokenize(prompt);
-  if (!model.addBos || model.bos === null || tokens[0] === model.bos) return tokens;
-  return Int32Array.from([model.bos, ...tokens]);
 }
