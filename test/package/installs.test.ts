@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { pack, ROOT, runIn } from "../support/packed-package.js";
+import { wholeRegistry } from "../support/whole-registry.js";
 
 /** Each package manager downloads some hundred MB, and builds the addon. */
 const asked = process.env["LORA_BOUNDARY_INSTALLS"] === "1";
@@ -11,6 +12,8 @@ interface Manager {
   /** What npx runs, and of which package. */
   readonly program: readonly string[];
   readonly noScripts: string;
+  /** Whether it must know packages that no machine of this kind installs, see `wholeRegistry`. */
+  readonly knowsAll?: boolean;
   /** What its users write into a project's `package.json` and beside it. */
   readonly manifest?: object;
   readonly files?: Readonly<Record<string, string>>;
@@ -24,10 +27,11 @@ const MANAGERS: Readonly<Record<string, Manager>> = {
     // It runs the scripts of no other packages than a project names (`pnpm approve-builds` does), a file's by its path.
     manifest: { pnpm: { onlyBuiltDependencies: ["lora-boundary@file:lora-boundary-0.1.0.tgz"] } },
   },
-  "yarn 1": { program: ["npx", "--yes", "--package", "yarn@1", "yarn"], noScripts: "--ignore-scripts" },
+  "yarn 1": { program: ["npx", "--yes", "--package", "yarn@1", "yarn"], noScripts: "--ignore-scripts", knowsAll: true },
   "yarn 4": {
     program: ["npx", "--yes", "--package", "@yarnpkg/cli-dist@4", "yarn"],
     noScripts: "--mode=skip-build",
+    knowsAll: true,
     files: {
       "yarn.lock": "",
       ".yarnrc.yml": "nodeLinker: node-modules\nenableScripts: true\nenableImmutableInstalls: false\n",
@@ -39,6 +43,9 @@ let folder = "";
 let tarball = "";
 let prebuilt = "";
 let environment: NodeJS.ProcessEnv = {};
+/** Of managers that know all. */
+let wholeEnvironment: NodeJS.ProcessEnv = {};
+let yarns: Awaited<ReturnType<typeof wholeRegistry>> | undefined;
 
 async function prepare(): Promise<void> {
   folder = await mkdtemp(join(tmpdir(), "pfad mit ümläuten ü "));
@@ -49,9 +56,16 @@ async function prepare(): Promise<void> {
   const [{ filename }] = JSON.parse(packed.stdout) as [{ filename: string }];
   prebuilt = join(folder, filename);
   const registry = (await runIn(ROOT, "npm", ["config", "get", "registry"])).stdout.trim();
+  const { dependencies } = JSON.parse(await readFile(join(ROOT, "package.json"), "utf8")) as {
+    dependencies: Record<string, string>;
+  };
+  yarns = await wholeRegistry(registry, dependencies["node-llama-cpp"] ?? "");
+  environment = { ...process.env, npm_config_registry: registry };
   // Yarn 4 reads no settings of npm, and takes a registry without TLS from named hosts alone.
-  const yarn4 = { YARN_NPM_REGISTRY_SERVER: registry, YARN_UNSAFE_HTTP_WHITELIST: new URL(registry).hostname };
-  environment = { ...process.env, npm_config_registry: registry, YARN_REGISTRY: registry, ...yarn4 };
+  wholeEnvironment = {
+    ...{ ...process.env, npm_config_registry: yarns.url, YARN_REGISTRY: yarns.url },
+    ...{ YARN_NPM_REGISTRY_SERVER: yarns.url, YARN_UNSAFE_HTTP_WHITELIST: new URL(yarns.url).hostname },
+  };
 }
 
 /** An empty project that names the package, and on request the prebuilt addon; @returns what runs a command in it */
@@ -65,11 +79,12 @@ async function installed(name: string, manager: Manager, tarballs: readonly stri
   for (const [file, text] of Object.entries(manager.files ?? {})) await writeFile(join(app, file), text);
   const [command = "", ...args] = manager.program;
   const options = scripts ? [] : [manager.noScripts];
-  const ended = await runIn(app, command, [...args, "install", ...options], environment);
+  const env = manager.knowsAll === true ? wholeEnvironment : environment;
+  const ended = await runIn(app, command, [...args, "install", ...options], env);
   expect(ended, `${name}: ${ended.stdout}${ended.stderr}`).toMatchObject({ code: 0 });
   return {
     app,
-    run: (...words: string[]) => runIn(app, "npx", ["--no-install", "lora-boundary", ...words], environment),
+    run: (...words: string[]) => runIn(app, "npx", ["--no-install", "lora-boundary", ...words], env),
   };
 }
 
@@ -95,7 +110,10 @@ describe.skipIf(!asked)(
   { timeout: 900_000 },
   () => {
     beforeAll(prepare);
-    afterAll(() => rm(folder, { recursive: true, force: true }));
+    afterAll(async () => {
+      yarns?.close();
+      await rm(folder, { recursive: true, force: true });
+    });
 
     describe.each(Object.entries(MANAGERS))(
       "of %s, below a folder with spaces and letters that are not ASCII",
