@@ -30,10 +30,13 @@ describe.skipIf(!hasArchitectures)(unlessAbsent("generation", hasArchitectures, 
       expect(other).not.toEqual(first);
 
       await using drafted = adapter.openGenerator(prompts, options);
+      const [reference] = await plain.generate([full]);
+      // Leads of noise are small, and a draft would end before any of them.
+      const certain = reference!.map(({ tokens, margins }) => ({ tokens, margins: margins.map(() => 10) }));
+      await drafted.recall({ answers: certain, facts: plain.facts });
       const [before, , after] = await drafted.generate([full, base, full]);
       // A model that loops over its layers makes much of rounding: without drafts, other company alone moves leads by 0.025.
       const noise = name.startsWith("hrm_text") ? 0.1 : 0.02;
-      const [reference] = await plain.generate([full]);
       for (const [index, answer] of reference!.entries()) {
         expectSameButForTies(answer, before![index]!, noise);
         expectSameButForTies(answer, after![index]!, noise);
