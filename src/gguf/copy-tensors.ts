@@ -6,7 +6,7 @@ import type { TensorDescriptor } from "./gguf-file.js";
 import type { Rewriting, TensorToWrite } from "./tensor-to-write.js";
 
 /** Small enough to be in the processor's cache still when it is read back, large enough to hide the cost of a call. */
-const BLOCK_BYTES = 512 * 1024;
+const BLOCK_BYTES = 1024 * 1024;
 /** Blocks on their way at the same time: one is read while another is written. */
 const LANES = 3;
 /** Sent to the disk by one lane while the others copy on, so that little is left to wait for at the end. */
