@@ -5,6 +5,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "ggml-backend.h"
 #include "ggml.h"
 
 // What one graph of llama.cpp looks like, noted once without computing it, and where it can be cut between layers.
@@ -12,6 +13,12 @@
 // The tensor that owns the memory; ggml points every view straight at it.
 inline const ggml_tensor* Root(const ggml_tensor* tensor) {
   return tensor->view_src != nullptr ? tensor->view_src : tensor;
+}
+
+// Whether the processor can read and write it.
+inline bool IsOnHost(const ggml_tensor* tensor) {
+  const ggml_tensor* root = Root(tensor);
+  return root->buffer != nullptr && ggml_backend_buffer_is_host(root->buffer);
 }
 
 // One node, in the order of execution.

@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <memory>
 
+#include "ggml-backend.h"
 #include "ggml.h"
 #include "gguf.h"
 #include "llama.h"
@@ -24,6 +25,12 @@ struct GgufDeleter {
 struct GgmlDeleter {
   void operator()(ggml_context* context) const { ggml_free(context); }
 };
+struct BackendDeleter {
+  void operator()(ggml_backend* backend) const { ggml_backend_free(backend); }
+};
+struct BufferDeleter {
+  void operator()(ggml_backend_buffer* buffer) const { ggml_backend_buffer_free(buffer); }
+};
 struct FileCloser {
   void operator()(std::FILE* file) const { std::fclose(file); }
 };
@@ -34,4 +41,6 @@ using ContextHandle = std::unique_ptr<llama_context, ContextDeleter>;
 using AdapterHandle = std::unique_ptr<llama_adapter_lora, AdapterDeleter>;
 using GgufHandle = std::unique_ptr<gguf_context, GgufDeleter>;
 using GgmlHandle = std::unique_ptr<ggml_context, GgmlDeleter>;
+using BackendHandle = std::unique_ptr<ggml_backend, BackendDeleter>;
+using BufferHandle = std::unique_ptr<ggml_backend_buffer, BufferDeleter>;
 using FileHandle = std::unique_ptr<std::FILE, FileCloser>;

@@ -4,7 +4,6 @@
 #include <cstring>
 #include <new>
 
-#include "ggml-backend.h"
 #include "graph_record.h"
 
 // The instruction set is chosen when the program runs: the addon is built for the oldest processors.
@@ -100,15 +99,8 @@ std::unique_ptr<LoraColumns> TurnRound(const ggml_tensor* b) {
     }
     for (size_t r = 0; r < row.size(); ++r) columns->values[r * columns->width + i] = row[r];
   }
-  columns->context.reset(ggml_init({3 * ggml_tensor_overhead(), nullptr, /*no_alloc=*/true}));
-  ggml_tensor* operand = ggml_new_tensor_1d(columns->context.get(), GGML_TYPE_F32, 1);
-  columns->operation = ggml_map_custom2(columns->context.get(), operand, operand, Run, GGML_N_TASKS_MAX, columns.get());
+  columns->operation = std::make_unique<OwnOperation>(Run, columns.get());
   return columns;
-}
-
-bool IsOnHost(const ggml_tensor* tensor) {
-  const ggml_tensor* root = Root(tensor);
-  return root->buffer != nullptr && ggml_backend_buffer_is_host(root->buffer);
 }
 
 bool IsPlain(const ggml_tensor* tensor) {
@@ -151,7 +143,7 @@ void LoraSumHook::Ask(ggml_tensor* node, LoraSums& sums, NodeEdits& edits) noexc
   if (scaled_ != nullptr && IsLoraSum(product_, scaled_, node)) {
     try {
       if (const LoraColumns* columns = sums.Find(product_->src[0])) {
-        edits.Replace(node, *columns->operation);
+        edits.Replace(node, columns->operation->node());
         edits.Skip(product_);
         edits.Skip(scaled_);
       }

@@ -6,7 +6,6 @@
 #include <vector>
 
 #include "ggml.h"
-#include "handles.h"
 #include "node_edits.h"
 
 // What a LoRA pair adds to its matrix product, in one node. llama.cpp computes B (A x), scales it and adds it to W x in
@@ -19,9 +18,8 @@ struct LoraColumns {
   size_t rank = 0;
   size_t width = 0;
   std::vector<float> values;
-  // A node that computes the sum: carries the op and its parameters, which point here. Never run itself.
-  GgmlHandle context;
-  const ggml_tensor* operation = nullptr;
+  // Computes the sum; what it is given is this.
+  std::unique_ptr<OwnOperation> operation;
 };
 
 // The pairs of one adapter, each turned round when it is first met. Shared by all contexts that use the adapter.

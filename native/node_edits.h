@@ -4,6 +4,23 @@
 #include <unordered_map>
 
 #include "ggml.h"
+#include "handles.h"
+
+// A node that carries a function of ours and what the function is given, for NodeEdits::Replace. Never run itself.
+class OwnOperation {
+ public:
+  OwnOperation(ggml_custom2_op_t run, void* given)
+      : context_(ggml_init({3 * ggml_tensor_overhead(), nullptr, /*no_alloc=*/true})) {
+    ggml_tensor* operand = ggml_new_tensor_1d(context_.get(), GGML_TYPE_F32, 1);
+    node_ = ggml_map_custom2(context_.get(), operand, operand, run, GGML_N_TASKS_MAX, given);
+  }
+
+  const ggml_tensor& node() const { return *node_; }
+
+ private:
+  GgmlHandle context_;
+  const ggml_tensor* node_;
+};
 
 // Changes that the `cb_eval` hook makes to nodes of llama.cpp's graphs before they run. llama.cpp may run a built graph
 // again, so each change is taken back when its node is seen again.

@@ -8,16 +8,14 @@
 #include <random>
 
 #include "ggml-alloc.h"
-#include "ggml-backend.h"
 #include "graph_record.h"
 #include "quant_kernel.h"
 
 namespace {
 
 bool IsPlain(const ggml_tensor* tensor, ggml_type type) {
-  const ggml_tensor* root = Root(tensor);
   return tensor->type == type && ggml_is_contiguous(tensor) && tensor->ne[2] == 1 && tensor->ne[3] == 1 &&
-         root->buffer != nullptr && ggml_backend_buffer_is_host(root->buffer);
+         IsOnHost(tensor);
 }
 
 bool IsProduct(const ggml_tensor* node) {
@@ -36,28 +34,19 @@ QuantProduct ProductOf(const ggml_tensor* weights, const ggml_tensor* x, ggml_te
           static_cast<size_t>(weights->ne[1])};
 }
 
-struct BackendDeleter {
-  void operator()(ggml_backend* backend) const { ggml_backend_free(backend); }
-};
-struct BufferDeleter {
-  void operator()(ggml_backend_buffer* buffer) const { ggml_backend_buffer_free(buffer); }
-};
-
 // Whether llama.cpp's kernel gives the same bits, on numbers of many sizes.
 bool HasSameBits() {
   constexpr size_t width = 256;
   constexpr size_t count = 33;
   constexpr size_t rows = 75;
-  const std::unique_ptr<ggml_backend, BackendDeleter> backend(
-      ggml_backend_init_by_type(GGML_BACKEND_DEVICE_TYPE_CPU, nullptr));
+  const BackendHandle backend(ggml_backend_init_by_type(GGML_BACKEND_DEVICE_TYPE_CPU, nullptr));
   GgmlHandle context(ggml_init({8 * ggml_tensor_overhead() + ggml_graph_overhead(), nullptr, /*no_alloc=*/true}));
   if (!backend || !context) return false;
   ggml_tensor* weights = ggml_new_tensor_2d(context.get(), GGML_TYPE_Q4_1, width, count);
   ggml_tensor* x = ggml_new_tensor_2d(context.get(), GGML_TYPE_F32, width, rows);
   ggml_tensor* product = ggml_mul_mat(context.get(), weights, x);
   ggml_tensor* own = ggml_dup_tensor(context.get(), product);
-  const std::unique_ptr<ggml_backend_buffer, BufferDeleter> buffer(
-      ggml_backend_alloc_ctx_tensors(context.get(), backend.get()));
+  const BufferHandle buffer(ggml_backend_alloc_ctx_tensors(context.get(), backend.get()));
   if (!buffer || !ggml_backend_buffer_is_host(buffer.get())) return false;
   std::minstd_rand random(1);
   const auto fill = [&](size_t size) {
@@ -94,15 +83,10 @@ void QuantProductHook::Run(ggml_tensor* out, const ggml_tensor* weights, const g
 void QuantProductHook::Ask(ggml_tensor* node, NodeEdits& edits) noexcept {
   try {
     if (!IsProduct(node) || !Usable()) return;
-    if (!context_) {
-      context_.reset(ggml_init({3 * ggml_tensor_overhead(), nullptr, /*no_alloc=*/true}));
-      ggml_tensor* operand = ggml_new_tensor_1d(context_.get(), GGML_TYPE_F32, 1);
-      operation_ = ggml_map_custom2(context_.get(), operand, operand, Run, GGML_N_TASKS_MAX, this);
-    }
     // Nodes run only after those beside them were asked about: they find their place in it then.
     scratch_bytes_ = std::max(scratch_bytes_, quant_kernel::ScratchBytes(static_cast<size_t>(node->src[0]->ne[0])));
     scratch_.resize(std::max(scratch_.size(), static_cast<size_t>(threads_) * scratch_bytes_));
-    edits.Replace(node, *operation_);
+    edits.Replace(node, operation_.node());
   } catch (const std::exception&) {
     // llama.cpp computes the node.
   }

@@ -4,7 +4,6 @@
 #include <vector>
 
 #include "ggml.h"
-#include "handles.h"
 #include "node_edits.h"
 
 // Products of Q4_1 weights with several rows at once. llama.cpp's processor backend unpacks such weights again for
@@ -14,7 +13,10 @@
 class QuantProductHook {
  public:
   // `threads`: at most, of the graphs that are watched.
-  explicit QuantProductHook(int32_t threads) : threads_(threads) {}
+  explicit QuantProductHook(int32_t threads) : threads_(threads), operation_(Run, this) {}
+  // The operation points here.
+  QuantProductHook(const QuantProductHook&) = delete;
+  QuantProductHook& operator=(const QuantProductHook&) = delete;
 
   // Whether this processor and this llama.cpp can do it; tried once.
   static bool Usable();
@@ -29,7 +31,5 @@ class QuantProductHook {
   int32_t threads_;
   std::vector<uint8_t> scratch_;  // [threads][scratch_bytes_]
   size_t scratch_bytes_ = 0;
-  // A node that carries the op and its parameters, which point here. Never run itself.
-  GgmlHandle context_;
-  const ggml_tensor* operation_ = nullptr;
+  OwnOperation operation_;  // given this
 };

@@ -10,7 +10,7 @@ import { allBoundaries, otherShapes, randomSamples } from "../support/engine-sam
 import { loadTrio } from "../support/engine-trio.js";
 import { contentsOf, withTensors } from "../support/gguf-edit.js";
 import { gguf, u16, type TypeName } from "../support/gguf-files.js";
-import { tinyModel } from "../support/tiny-model.js";
+import { tinyModel, writeTiny } from "../support/tiny-model.js";
 
 const SESSION = { threads: 1 };
 let folder: string;
@@ -37,9 +37,7 @@ test("what a pair adds is the same function as llama.cpp's own nodes, in other r
 
 test("what it keeps is in the estimate: B of every pair once more, as F32", async () => {
   const tiny = tinyModel({ width: 64, inner: 32, layers: 3, vocabulary: 131, rank: 4, alpha: 6, spread: 2, seed: 1 });
-  const [base, lora] = [join(folder, "tiny.gguf"), join(folder, "tiny.lora.gguf")];
-  await writeFile(base, gguf(tiny.base));
-  await writeFile(lora, gguf(tiny.adapter));
+  const { base, lora } = await writeTiny(folder, tiny);
   await using model = await loadModel(base);
   const estimateOf = async (fusedLora: boolean) => {
     const adapter = await model.loadAdapter(lora, { fusedLora, rankMultiple: 1 });

@@ -1,13 +1,10 @@
-import { writeFile } from "node:fs/promises";
-import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import type { Sample } from "../../src/data/sample.js";
 import { loadModel } from "../../src/index.js";
 import { temporaryFolder } from "../support/engine-files.js";
 import { candidate, randomSamples } from "../support/engine-samples.js";
-import { gguf } from "../support/gguf-files.js";
 import { nativeDemo } from "../support/native-jobs.js";
-import { tinyModel, type TinyModel, type TinyShape } from "../support/tiny-model.js";
+import { tinyModel, writeTiny, type TinyModel, type TinyShape } from "../support/tiny-model.js";
 
 const SHAPE: TinyShape = { width: 64, inner: 32, layers: 3, vocabulary: 37, rank: 4, alpha: 6, spread: 2, seed: 1 };
 const FULL = [[1, 1, 1], 1] as const;
@@ -40,9 +37,7 @@ describe("the divergence from the full adapter", () => {
   test("equals a computation in double, whatever else is scored, resumed or plain", async () => {
     await using folder = await temporaryFolder();
     const tiny = tinyModel(SHAPE);
-    const [base, lora] = [join(folder.path, "base.gguf"), join(folder.path, "lora.gguf")];
-    await writeFile(base, gguf(tiny.base));
-    await writeFile(lora, gguf(tiny.adapter));
+    const { base, lora } = await writeTiny(folder.path, tiny);
     await using model = await loadModel(base);
     const adapter = await model.loadAdapter(lora);
     const samples = randomSamples([9, 4, 7, 2, 12], SHAPE.vocabulary, 3);

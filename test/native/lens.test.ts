@@ -1,11 +1,8 @@
-import { writeFile } from "node:fs/promises";
-import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { loadModel } from "../../src/index.js";
 import { temporaryFolder } from "../support/engine-files.js";
 import { randomSamples } from "../support/engine-samples.js";
-import { gguf } from "../support/gguf-files.js";
-import { tinyModel } from "../support/tiny-model.js";
+import { tinyModel, writeTiny } from "../support/tiny-model.js";
 import { kneeOf, lens } from "../../src/analysis/lens.js";
 import { effectCandidates } from "../../src/analysis/layer-effects.js";
 import { loadTrio } from "../support/engine-trio.js";
@@ -77,11 +74,9 @@ test("a model that is computed by hand: every layer is what the model without th
   await using folder = await temporaryFolder();
   const shape = { width: 64, inner: 32, layers: 3, vocabulary: 131, rank: 4, alpha: 6, spread: 2, seed: 1 };
   const tiny = tinyModel(shape);
-  const [baseFile, loraFile] = [join(folder.path, "base.gguf"), join(folder.path, "lora.gguf")];
-  await writeFile(baseFile, gguf(tiny.base));
-  await writeFile(loraFile, gguf(tiny.adapter));
-  await using model = await loadModel(baseFile);
-  await using adapter = await model.loadAdapter(loraFile);
+  const { base, lora } = await writeTiny(folder.path, tiny);
+  await using model = await loadModel(base);
+  await using adapter = await model.loadAdapter(lora);
   const samples = randomSamples([9, 4, 17, 2, 30], shape.vocabulary, 3);
   await using session = adapter.openSession(samples, { threads: 1, batchTokens: 64 });
   const [full] = effectCandidates(3, []);

@@ -1,11 +1,8 @@
-import { writeFile } from "node:fs/promises";
-import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { loadModel } from "../../src/index.js";
 import { temporaryFolder } from "../support/engine-files.js";
 import { candidate, randomSamples } from "../support/engine-samples.js";
-import { gguf } from "../support/gguf-files.js";
-import { tinyModel, type TinyShape } from "../support/tiny-model.js";
+import { tinyModel, writeTiny, type TinyShape } from "../support/tiny-model.js";
 
 const SHAPE: TinyShape = { width: 64, inner: 32, layers: 3, vocabulary: 131, rank: 4, alpha: 6, spread: 2, seed: 1 };
 
@@ -23,9 +20,7 @@ const STRENGTHS: readonly (readonly [layers: readonly number[], head: number])[]
 async function compare(shape: TinyShape): Promise<{ readonly worst: number; readonly losses: readonly number[] }> {
   await using folder = await temporaryFolder();
   const tiny = tinyModel(shape);
-  const [base, lora] = [join(folder.path, "base.gguf"), join(folder.path, "lora.gguf")];
-  await writeFile(base, gguf(tiny.base));
-  await writeFile(lora, gguf(tiny.adapter));
+  const { base, lora } = await writeTiny(folder.path, tiny);
   await using model = await loadModel(base);
   const adapter = await model.loadAdapter(lora);
   const samples = randomSamples([9, 4, 17, 2, 30], shape.vocabulary, 3);

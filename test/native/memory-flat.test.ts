@@ -1,15 +1,12 @@
 import { readFileSync } from "node:fs";
-import { writeFile } from "node:fs/promises";
-import { join } from "node:path";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { expect, test } from "vitest";
 import { loadModel } from "../../src/index.js";
 import { temporaryFolder } from "../support/engine-files.js";
 import { allBoundaries, randomSamples } from "../support/engine-samples.js";
-import { gguf } from "../support/gguf-files.js";
 import { measuresMemory } from "../support/peak-memory.js";
-import { tinyModel } from "../support/tiny-model.js";
+import { tinyModel, writeTiny } from "../support/tiny-model.js";
 
 setFlagsFromString("--expose-gc");
 const collectGarbage = runInNewContext("gc") as () => void;
@@ -31,10 +28,7 @@ test.skipIf(!measuresMemory)(
     : "memory over many searches (SKIPPED: it is read from /proc, on Linux only, and not under sanitizers)",
   async () => {
     await using folder = await temporaryFolder();
-    const tiny = tinyModel(SHAPE);
-    const [base, lora] = [join(folder.path, "base.gguf"), join(folder.path, "lora.gguf")];
-    await writeFile(base, gguf(tiny.base));
-    await writeFile(lora, gguf(tiny.adapter));
+    const { base, lora } = await writeTiny(folder.path, tinyModel(SHAPE));
     await using model = await loadModel(base);
     const samples = randomSamples([5, 7], model.facts.vocabulary, 1);
     const candidates = allBoundaries(SHAPE.layers);

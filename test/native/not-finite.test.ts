@@ -1,12 +1,10 @@
-import { writeFile } from "node:fs/promises";
-import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { calibrate, loadModel, type CalibrationResult, type SampleSet } from "../../src/index.js";
 import { temporaryFolder } from "../support/engine-files.js";
 import { allBoundaries, candidate, randomSamples } from "../support/engine-samples.js";
 import { withTensors } from "../support/gguf-edit.js";
-import { f32, gguf } from "../support/gguf-files.js";
-import { tinyModel, type TinyShape } from "../support/tiny-model.js";
+import { f32 } from "../support/gguf-files.js";
+import { tinyModel, writeTiny, type TinyShape } from "../support/tiny-model.js";
 
 const SHAPE: TinyShape = { width: 64, inner: 32, layers: 3, vocabulary: 131, rank: 4, alpha: 6, spread: 2, seed: 1 };
 const POISON = SHAPE.vocabulary - 1;
@@ -14,15 +12,13 @@ const POISON = SHAPE.vocabulary - 1;
 /** A tiny model in which the embedding of one token is not a number, and samples of which the shortest has that token. */
 async function poisoned(folder: string) {
   const tiny = tinyModel(SHAPE);
-  const [base, lora] = [join(folder, "base.gguf"), join(folder, "lora.gguf")];
   const bad = withTensors(tiny.base, (tensor, name) => {
     if (name !== "token_embd.weight") return tensor;
     const data = Buffer.from(tensor.data);
     for (let column = 0; column < SHAPE.width; column++) f32(NaN).copy(data, 4 * (POISON * SHAPE.width + column));
     return { ...tensor, data };
   });
-  await writeFile(base, gguf(bad));
-  await writeFile(lora, gguf(tiny.adapter));
+  const { base, lora } = await writeTiny(folder, { base: bad, adapter: tiny.adapter });
   const samples = randomSamples([40, 40, 30, 30, 30, 20, 20, 20, 10], POISON, 3);
   samples[8]!.tokens[1] = POISON;
   const model = await loadModel(base);

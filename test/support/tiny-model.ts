@@ -1,5 +1,7 @@
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { seeded } from "./engine-samples.js";
-import { adapterMetadata, f32, tensor, value, type Contents, type Entry, type Tensor } from "./gguf-files.js";
+import { adapterMetadata, f32, gguf, tensor, value, type Contents, type Entry, type Tensor } from "./gguf-files.js";
 
 /**
  * A llama model that can be computed by hand: its attention adds nothing, so a token's logits depend on that token alone.
@@ -107,6 +109,14 @@ export function tinyModel(shape: TinyShape): TinyModel {
       ],
     },
   };
+}
+
+/** Both as files in a folder. @returns their paths */
+export async function writeTiny(folder: string, { base, adapter }: Pick<TinyModel, "base" | "adapter">) {
+  const paths = { base: join(folder, "base.gguf"), lora: join(folder, "lora.gguf") };
+  await writeFile(paths.base, gguf(base));
+  await writeFile(paths.lora, gguf(adapter));
+  return paths;
 }
 
 function metadataOf({ width, inner, layers, vocabulary }: TinyShape): Entry[] {
