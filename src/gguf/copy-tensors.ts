@@ -1,6 +1,6 @@
 import type { FileHandle } from "node:fs/promises";
 import { VerificationError } from "../errors.js";
-import { readExactly, settleAll, throwIfCancelled, writeExactly } from "./exact-io.js";
+import { readExactly, throwIfCancelled, writeExactly } from "./exact-io.js";
 import { fileState, requireUnchanged } from "./file-state.js";
 import type { TensorDescriptor } from "./gguf-file.js";
 import type { Rewriting, TensorToWrite } from "./tensor-to-write.js";
@@ -136,6 +136,12 @@ function cutIntoBlocks(stretch: Stretch): Stretch[] {
     });
   }
   return blocks;
+}
+
+/** Like Promise.all, but returns only when nothing works on the files any more, so that they can be closed. */
+async function settleAll(tasks: readonly Promise<void>[]): Promise<void> {
+  const failed = (await Promise.allSettled(tasks)).find((outcome) => outcome.status === "rejected");
+  if (failed !== undefined) throw failed.reason;
 }
 
 function differs(

@@ -48,9 +48,3 @@ export async function writeExactly(handle: FileHandle, buffer: Buffer, position:
 export function throwIfCancelled(signal: AbortSignal | undefined): void {
   if (signal?.aborted === true) throw new CancelledError();
 }
-
-/** Like Promise.all, but returns only when nothing works on the files any more, so that they can be closed. */
-export async function settleAll(tasks: readonly Promise<void>[]): Promise<void> {
-  const failed = (await Promise.allSettled(tasks)).find((outcome) => outcome.status === "rejected");
-  if (failed !== undefined) throw failed.reason;
-}

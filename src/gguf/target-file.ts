@@ -28,7 +28,8 @@ export async function writeTarget<Result>(
   fill: (handle: FileHandle, temporary: string) => Promise<Result>,
 ): Promise<Result> {
   await requireTarget(target, inputs, options);
-  const temporary = temporaryBeside(target);
+  const folder = dirname(resolve(target));
+  const temporary = join(folder, `${temporaryPrefix(target)}${randomBytes(6).toString("hex")}.tmp`);
   try {
     const handle = await open(temporary, "wx+");
     try {
@@ -36,7 +37,7 @@ export async function writeTarget<Result>(
       await handle.close();
       throwIfCancelled(options.signal);
       await publish(temporary, target, options.force === true);
-      await syncFolder(dirname(temporary));
+      await syncFolder(folder);
       return result;
     } catch (error) {
       // Closing twice is safe; on Windows an open file cannot be removed.
@@ -65,11 +66,6 @@ export async function requireTarget(
   } catch (error) {
     throw targetError(target, error);
   }
-}
-
-/** A name of its own beside the target, by which `removeLeftovers` knows it. */
-function temporaryBeside(target: string): string {
-  return join(dirname(resolve(target)), `${temporaryPrefix(target)}${randomBytes(6).toString("hex")}.tmp`);
 }
 
 /** Removes what a killed process has left of `target`; only where none is writing it now. */

@@ -11,7 +11,7 @@ export interface Rewriting {
   readonly sourceBytes: number;
   /** Equal parts that the tensor consists of, here and there, each made of its counterpart alone. */
   readonly parts: number;
-  /** @returns the bytes made of those of one or more neighbouring parts: the same every time, for they are made again to compare with */
+  /** @returns the bytes made of those of one or more neighbouring parts */
   readonly rewrite: (parts: Buffer) => Buffer;
 }
 
