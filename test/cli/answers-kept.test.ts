@@ -127,7 +127,9 @@ describe("what was written until Ctrl-C", () => {
 
   it("generate: the answers that are complete, null for the others", async () => {
     const args = ["generate", DEMO.base, DEMO.adapter, "--prompts", DEMO.samples, "--threads", "1"];
-    const child = start([...args, "--max-tokens", "200", "--json", "g.json"], { cwd: folder.path });
+    // So hot that hardly any answer ends by itself: the first line of progress comes long before the end.
+    const long = ["--max-tokens", "200", "--temperature", "2"];
+    const child = start([...args, ...long, "--json", "g.json"], { cwd: folder.path });
     const end = ended(child);
     child.stderr!.on("data", (text: string) => {
       if (text.includes("Writing answers")) child.kill("SIGINT");
