@@ -9,7 +9,7 @@ import { deviceOf, openModel, TRIO_OPTIONS } from "./support/trio.mjs";
 
 /**
  * Generation: 16 prompts batched against one at a time, prompts included; and decoding of single tokens with layer strengths
- * at all ones against llama.cpp's own whole adapter, and with half the layers against all of them. In turn, medians of the
+ * at all ones against llama.cpp's own whole adapter and attention, and with half the layers against all of them. In turn, medians of the
  * rounds.
  * Options: those of support/trio.mjs, --rounds N (default 5; three times as many of decoding, which are short), --tokens N
  * (decoded per round, default 32), --threads N (default 2).
@@ -81,15 +81,16 @@ async function decoding(values, { rounds, tokens, threads }) {
   });
   const whole = await addon.loadWholeAdapter({ model, path: values.adapter });
   const shape = { contextTokens: tokens + 16, maxSequences: 1, batchTokens: 16, maxRows: 1, threads };
-  const generator = await addon.createGenerator({ model, ...shape, fusedLora, resumes: false });
+  const open = (own) => addon.createGenerator({ model, ...shape, fusedLora: own, ownAttention: own, resumes: false });
+  const generators = { own: await open(fusedLora), llamaCpp: await open(false) };
   const half = new Float32Array(layers + 2).fill(1).fill(0, 1 + Math.ceil(layers / 2));
   const ways = {
-    whole: { adapter: whole, strengths: Float32Array.of(1) },
-    layered: { adapter: layered, strengths: new Float32Array(layers + 2).fill(1) },
-    half: { adapter: layered, strengths: half },
-    base: { adapter: null, strengths: new Float32Array() },
+    whole: { generator: generators.llamaCpp, adapter: whole, strengths: Float32Array.of(1) },
+    layered: { generator: generators.own, adapter: layered, strengths: new Float32Array(layers + 2).fill(1) },
+    half: { generator: generators.own, adapter: layered, strengths: half },
+    base: { generator: generators.own, adapter: null, strengths: new Float32Array() },
   };
-  const step = (...ids) =>
+  const decode = (generator, ...ids) =>
     generator.step({
       ...{ slots: Int32Array.of(0), offsets: Int32Array.of(0, ids.length), tokens: Int32Array.from(ids) },
       ...{ drafts: Int32Array.of(0), control },
@@ -97,7 +98,8 @@ async function decoding(values, { rounds, tokens, threads }) {
   const seconds = Object.fromEntries(Object.keys(ways).map((name) => [name, []]));
   // Medians of single tokens: what else runs on the machine disturbs some of them.
   for (let round = 0; round < rounds; round++) {
-    for (const [name, way] of Object.entries(ways)) {
+    for (const [name, { generator, ...way }] of Object.entries(ways)) {
+      const step = (...ids) => decode(generator, ...ids);
       generator.setStrengths(way);
       let { tokens: chosen } = await step(1, 2, 3, 4, 5, 6, 7, 8);
       await step(chosen[0]);
@@ -110,7 +112,7 @@ async function decoding(values, { rounds, tokens, threads }) {
       seconds[name].push(median(times));
     }
   }
-  for (const owned of [generator, layered, whole, model]) owned.dispose();
+  for (const owned of [...Object.values(generators), layered, whole, model]) owned.dispose();
   // What noise adds is never negative: the least round of each way is the nearest to its own.
   const ratio = (first, second) => Math.min(...seconds[first]) / Math.min(...seconds[second]);
   return {

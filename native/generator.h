@@ -10,7 +10,8 @@
 class Generator : public Napi::ObjectWrap<Generator> {
  public:
   static Napi::Function Define(Napi::Env env);
-  // createGenerator({ model, contextTokens, maxSequences, batchTokens, maxRows, threads, fusedLora, resumes }):
+  // createGenerator({ model, contextTokens, maxSequences, batchTokens, maxRows, threads, fusedLora, resumes,
+  // ownAttention }):
   // Promise<Generator>
   static Napi::Value Create(const Napi::CallbackInfo& info);
 

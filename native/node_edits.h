@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstring>
 #include <unordered_map>
 
@@ -33,28 +34,36 @@ class NodeEdits {
     // A graph built anew may lie in the same memory, with an op of its own.
     if (node->op == edit->second.now) {
       node->op = edit->second.original;
-      if (edit->second.now != GGML_OP_NONE) std::memset(node->op_params, 0, sizeof(node->op_params));
+      if (edit->second.now != GGML_OP_NONE) {
+        std::memcpy(node->op_params, edit->second.parameters.data(), sizeof(node->op_params));
+      }
     }
     edits_.erase(edit);
   }
 
   // Every backend skips a node without an operation.
   void Skip(ggml_tensor* node) {
-    edits_[node] = {node->op, GGML_OP_NONE};
+    edits_[node] = {node->op, GGML_OP_NONE, {}};
     node->op = GGML_OP_NONE;
   }
 
-  // `node` computes what `other` would, of its own sources. Only for a node whose op has no parameters.
-  void Replace(ggml_tensor* node, const ggml_tensor& other) {
-    edits_[node] = {node->op, other.op};
+  // Where a node that was replaced has the one parameter that its operation is told, behind those of ggml.
+  static constexpr size_t kOwnParameter = GGML_MAX_OP_PARAMS / sizeof(int32_t) - 1;
+
+  // `node` computes what `other` would, of its own sources.
+  void Replace(ggml_tensor* node, const ggml_tensor& other, float parameter = 0) {
+    Edit& edit = edits_[node] = {node->op, other.op, {}};
+    std::memcpy(edit.parameters.data(), node->op_params, sizeof(node->op_params));
     node->op = other.op;
     std::memcpy(node->op_params, other.op_params, sizeof(node->op_params));
+    std::memcpy(node->op_params + kOwnParameter, &parameter, sizeof(parameter));
   }
 
  private:
   struct Edit {
     ggml_op original;
     ggml_op now;
+    std::array<int32_t, GGML_MAX_OP_PARAMS / sizeof(int32_t)> parameters;  // of the original
   };
   std::unordered_map<ggml_tensor*, Edit> edits_;
 };

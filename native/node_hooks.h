@@ -1,5 +1,8 @@
 #pragma once
 
+#include <memory>
+
+#include "attention.h"
 #include "graph_replay.h"
 #include "job_control.h"
 #include "lora_sum.h"
@@ -9,8 +12,10 @@
 // What a context does with each node that the scheduler asks about, for llama_context_params.cb_eval: in the one order
 // in which replays and faster kernels can share a graph.
 struct NodeHooks {
-  // `threads`: at most, of the graphs.
-  explicit NodeHooks(int32_t threads) : quant_products(threads) {}
+  // `threads`: at most, of the graphs. `own_attention`: what a row reads of its sequence does not depend on other rows,
+  // see attention.h; else it has llama.cpp's bits.
+  NodeHooks(int32_t threads, bool own_attention)
+      : quant_products(threads), attention(own_attention ? std::make_unique<AttentionHook>(threads) : nullptr) {}
 
   // Null `replay`: nothing is replayed; null `sums`: nothing is fused. `wants(node)`: another reason to stop after the
   // node; `read(node)` when it has run.
@@ -25,6 +30,7 @@ struct NodeHooks {
     bool wanted = replay != nullptr ? replay->Evaluate(node, ask) : !ask;
     if (ask && sums != nullptr) lora_sums.Ask(node, *sums, edits);
     if (ask) quant_products.Ask(node, edits);
+    if (ask && attention) attention->Ask(node, edits);
     if (wants(node)) {
       if (!ask) read(node);
       wanted = true;
@@ -38,4 +44,5 @@ struct NodeHooks {
  private:
   LoraSumHook lora_sums;
   QuantProductHook quant_products;
+  std::unique_ptr<AttentionHook> attention;  // null: llama.cpp's
 };

@@ -73,7 +73,8 @@ export class Generator extends Owned {
     const batchTokens = Math.min(Math.max(checked.batchTokens, maxSequences), cells);
     this.#limits = { batchTokens, maxRows: Math.min(batchTokens, Math.max(MOST_ROWS, maxSequences)) };
     // On other devices the hook that resumes would be asked about every node of every step.
-    if (this.#drafting && owner.model.placement.backend === "CPU") {
+    const onCpu = owner.model.placement.backend === "CPU";
+    if (this.#drafting && onCpu) {
       const tokensOf = prepared.map(({ tokens }) => tokens);
       const { layers, facts } = owner.model;
       const mostBytes = checked.promptMebibytes * 2 ** 20;
@@ -91,6 +92,7 @@ export class Generator extends Owned {
         contextTokens: cells + (opening?.tokens ?? 0),
         threads: this.threads,
         fusedLora: owner.fusedLora,
+        ownAttention: onCpu,
       },
       opening,
     );

@@ -183,6 +183,8 @@ export interface NativeGeneratorShape {
   readonly fusedLora: boolean;
   /** `setOpening` will be called. */
   readonly resumes: boolean;
+  /** What a token reads of its sequence does not depend on the others; only for a model that is on the CPU alone. */
+  readonly ownAttention: boolean;
 }
 
 /** Prompts, each in a slot of its own; what is decoded at once holds prompts `batches[i]` .. `batches[i + 1]`. */

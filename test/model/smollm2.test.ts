@@ -1,6 +1,8 @@
 import { readFile } from "node:fs/promises";
 import { describe, expect, test } from "vitest";
 import { scaleCandidates } from "../../src/index.js";
+import { parseCandidateList } from "../../src/index.js";
+import { plainAnswers } from "../support/answers.js";
 import { hasSmollm2, SMOLLM2, unlessAbsent } from "../support/engine-files.js";
 import { allBoundaries, candidate, differing } from "../support/engine-samples.js";
 import { loadTrio } from "../support/engine-trio.js";
@@ -53,6 +55,22 @@ describe.skipIf(!hasSmollm2)(unlessAbsent("SmolLM2-135M with a real adapter", ha
         expect(Math.abs(sums[sample]! / sum - 1), `${id}, sample ${sample}`).toBeLessThan(0.02);
       }
     }
+  });
+
+  test("answers do not depend on what is written beside them, nor on drafts: bit for bit", async () => {
+    await using it = await loadTrio(6, SMOLLM2);
+    const prompts = it.set.samples.map(({ tokens, scored }) => tokens.slice(0, scored.indexOf(1)));
+    const candidates = parseCandidateList("full,upto:29,upto:24", { layers: LAYERS });
+    const write = async (options: { readonly sequences: number; readonly drafts: boolean; readonly threads: number }) => {
+      await using generator = it.adapter.openGenerator(prompts, { ...options, maxTokens: 32 });
+      return { answers: (await generator.generate(candidates)).map(plainAnswers), facts: generator.facts };
+    };
+    const company = await write({ sequences: 6, drafts: false, threads: 1 });
+    const few = await write({ sequences: 2, drafts: false, threads: 2 });
+    const drafted = await write({ sequences: 4, drafts: true, threads: 1 });
+    expect(few.answers).toEqual(company.answers);
+    expect(drafted.answers).toEqual(company.answers);
+    expect(drafted.facts.draftsAccepted).toBeGreaterThan(20);
   });
 
   test("a handful of boundaries: resumed = plain, bit for bit", async () => {
