@@ -72,7 +72,7 @@ export interface SelectedCandidate {
     readonly id: string;
     readonly layerScales: readonly number[];
     readonly feedForwardScales?: readonly number[];
-    /** The one strength of all kept pairs, where it is not 1. */
+    /** The one strength of all kept pairs; 1 where they have strengths of their own, as in a subset. */
     readonly boost: number;
     readonly globalScale: number;
     readonly inputScale: number;
@@ -103,7 +103,7 @@ export interface SubsetPointResult {
   /** Layers or, `perModule`, halves of layers that are out. */
   readonly unitsOut: number;
   readonly adaptedLayers: number;
-  /** The one strength of everything kept. */
+  /** The mean strength of what is kept; what lies beside a gap has more of it. */
   readonly boost: number;
   /** In the order in which they went. */
   readonly out: readonly { readonly layer: number; readonly part: "attention" | "ffn" | null }[];

@@ -115,7 +115,8 @@ export function stateAt(rounds: readonly EliminationRound[], size: number): Subs
   return state;
 }
 
-export function subsetCandidate(layers: number, { out, boost }: SubsetState): Candidate {
+/** One strength for all that is left, so that knock-outs of a round share all that lies below them. */
+function subsetCandidate(layers: number, { out, boost }: SubsetState): Candidate {
   return candidateOf("subset", scalesWithout(layers, out, boost));
 }
 

@@ -1,5 +1,7 @@
 import type { Candidate } from "../lora/candidate.js";
-import { eliminate, stateAt, subsetCandidate, type EliminationRound, type SubsetState } from "./elimination.js";
+import { candidateName } from "./candidate-name.js";
+import { eliminate, stateAt, type EliminationRound, type SubsetState } from "./elimination.js";
+import { candidateOf, scalesWithout, spreadScales } from "./layer-scales.js";
 import { seededRandom, shuffledIndices } from "./resample.js";
 import type { ScoreBook } from "./score-book.js";
 import type { SearchScorer, Unit } from "./scorer.js";
@@ -29,6 +31,7 @@ export interface SubsetOptions {
 export interface SubsetPoint {
   /** What would be written: ranked on all samples but those held out. Its column in the book is judged on others. */
   readonly candidate: Candidate;
+  /** The mean strength of what is kept. */
   readonly boost: number;
   readonly out: readonly Unit[];
   /** Mean score of the same subset without boost, and of random ones of its size with its boost, beside the references. */
@@ -93,7 +96,7 @@ export async function subsetSearch(
   const judged = (sizes ?? sizesOf(written)).filter((size) => size > 0 && size <= largest);
   const columns = judged.map(() => new Float64Array(scorer.groups.length).fill(NaN));
   for (const { rounds, judges } of paths) {
-    const candidates = judged.map((size) => subsetCandidate(scorer.layers, stateAt(rounds, size)));
+    const candidates = judged.map((size) => subsetOf(scorer, stateAt(rounds, size)));
     for (const batch of judges) {
       const scores = await book.compute(candidates, [batch]);
       for (const sample of book.samplesOf([batch])) {
@@ -104,7 +107,7 @@ export async function subsetSearch(
   const states = judged.map((size) => stateAt(written, size));
   const shown = await shownScores(book, states, units, seed);
   const points = states.map((state, index): SubsetPoint => {
-    const candidate = subsetCandidate(scorer.layers, state);
+    const candidate = subsetOf(scorer, state);
     return { candidate, ...state, shown: shown[index] ?? NOTHING_SHOWN };
   });
   for (const [index, { candidate }] of points.entries()) book.enter(candidate, columns[index] ?? new Float64Array());
@@ -138,6 +141,16 @@ export function alternatingFolds(batches: number): readonly number[] {
 
 function unitsOf({ units, coveredLayers }: SearchScorer): readonly Unit[] {
   return units ?? [...coveredLayers].sort((a, b) => a - b).map((layer): Unit => ({ layer, part: null }));
+}
+
+/** What is judged and written: the boost is spread over what is kept, which a name of its own says; see `spreadScales`. */
+function subsetOf(scorer: SearchScorer, { out, boost }: SubsetState): Candidate {
+  const scales = spreadScales(scorer.layers, { units: unitsOf(scorer), out, boost });
+  const { layerScales, feedForwardScales = layerScales } = scales;
+  const strengths = new Set([...layerScales, ...feedForwardScales].filter((strength) => strength !== 0));
+  if (strengths.size <= 1) return candidateOf("subset", scales);
+  const name = candidateName(scalesWithout(scorer.layers, out, boost));
+  return candidateOf("subset", scales, `spread:${name.replace(/^without:/, "")}`);
 }
 
 function plannedRounds(scorer: SearchScorer, batches: readonly number[]) {
@@ -189,7 +202,8 @@ async function shownScores(
   units: readonly Unit[],
   seed: number,
 ): Promise<readonly ShownScores[]> {
-  const { layers, batches } = book.scorer;
+  const { scorer } = book;
+  const { batches } = scorer;
   const random = seededRandom(seed, 4);
   const chosen: number[] = [];
   while (chosen.length < batches.length && book.samplesOf(chosen).length < SHOWN_ON) chosen.push(chosen.length);
@@ -199,11 +213,9 @@ async function shownScores(
   const randomOut = (size: number) =>
     Array.from(shuffledIndices(units.length, random).slice(0, size)).flatMap((index) => units[index] ?? []);
   const asked = states.map(({ out, boost }) => ({
-    boosted: subsetCandidate(layers, { out, boost }),
-    unboosted: subsetCandidate(layers, { out, boost: 1 }),
-    random: Array.from({ length: RANDOM_SUBSETS }, () =>
-      subsetCandidate(layers, { out: randomOut(out.length), boost }),
-    ),
+    boosted: subsetOf(scorer, { out, boost }),
+    unboosted: subsetOf(scorer, { out, boost: 1 }),
+    random: Array.from({ length: RANDOM_SUBSETS }, () => subsetOf(scorer, { out: randomOut(out.length), boost })),
   }));
   const means = await meansOn(book)(
     asked.flatMap((one) => [one.boosted, one.unboosted, ...one.random]),

@@ -61,7 +61,11 @@ describe.skipIf(!hasSmollm2)(unlessAbsent("SmolLM2-135M with a real adapter", ha
     await using it = await loadTrio(6, SMOLLM2);
     const prompts = it.set.samples.map(({ tokens, scored }) => tokens.slice(0, scored.indexOf(1)));
     const candidates = parseCandidateList("full,upto:29,upto:24", { layers: LAYERS });
-    const write = async (options: { readonly sequences: number; readonly drafts: boolean; readonly threads: number }) => {
+    const write = async (options: {
+      readonly sequences: number;
+      readonly drafts: boolean;
+      readonly threads: number;
+    }) => {
       await using generator = it.adapter.openGenerator(prompts, { ...options, maxTokens: 32 });
       return { answers: (await generator.generate(candidates)).map(plainAnswers), facts: generator.facts };
     };

@@ -6,7 +6,7 @@ import { planRuns } from "../../src/engine/scale-trie.js";
 import { eliminate, stateAt } from "../../src/search/elimination.js";
 import { boundaryCandidates, knockoutCandidates, prefixCandidates, windowsAround } from "../../src/search/families.js";
 import { foldsOfSamples, HELD_OUT } from "../../src/search/folds.js";
-import { scalesWithout } from "../../src/search/layer-scales.js";
+import { scalesWithout, spreadScales } from "../../src/search/layer-scales.js";
 import { search } from "../../src/search/search.js";
 import type { SearchScorer, Unit } from "../../src/search/scorer.js";
 import { alternatingFolds, subsetPasses } from "../../src/search/subset.js";
@@ -69,6 +69,35 @@ describe("boost", () => {
     const boosts = boostsToTry(1);
     expect(fittedBoost(boosts, [3, 2, 1])).toBeLessThan(boosts[2] * 1.07);
     expect(fittedBoost(boosts, [1, 2, 3])).toBeGreaterThan(0.93);
+  });
+});
+
+describe("a boost that is spread", () => {
+  const units = Array.from({ length: 8 }, (_, at) => layer(at));
+  const spread = (out: readonly number[], boost: number) =>
+    spreadScales(8, { units, out: out.map(layer), boost }).layerScales;
+
+  test("what lies beside a gap carries more; the mean is the boost, what is far off carries half of it", () => {
+    expect(spread([2, 3], 2)).toEqual([1.5, 3, 0, 0, 3, 1.5, 1.5, 1.5]);
+    // Nothing lies below layer 0: its only heir has all of it.
+    expect(spread([0], 2)).toEqual([0, 5 - 1, 1.5, 1.5, 1.5, 1.5, 1.5, 1.5]);
+  });
+
+  test("nothing is spread where nothing is out or nothing is added", () => {
+    expect(spread([], 1.3)).toEqual(new Array(8).fill(1.3));
+    expect(spread([1, 5], 1)).toEqual([1, 0, 1, 1, 1, 0, 1, 1]);
+    expect(spread([1, 5], 0.9)).toEqual([0.9, 0, 0.9, 0.9, 0.9, 0, 0.9, 0.9]);
+  });
+
+  test("half a layer hands on to the halves beside it", () => {
+    const halves = [0, 1].flatMap((at): Unit[] => [
+      { layer: at, part: "attention" },
+      { layer: at, part: "ffn" },
+    ]);
+    expect(spreadScales(2, { units: halves, out: [{ layer: 0, part: "ffn" }], boost: 1.4 })).toEqual({
+      layerScales: [1.5, 1.5],
+      feedForwardScales: [0, 1.2],
+    });
   });
 });
 
@@ -206,8 +235,8 @@ describe("subset search", () => {
     expect(six.boost).toBeGreaterThan(1);
     expect(six.retention!.mean).toBeGreaterThan(0.97);
     expect(outcome.candidates.find(({ id }) => id === six.id)).toMatchObject({ samples: 84, droppedAfter: null });
-    expect(outcome.selected?.candidate.id).toMatch(/^without:/);
-    expect(outcome.selected?.candidate.boost).toBeGreaterThan(1);
+    expect(outcome.selected?.candidate.id).toMatch(/^spread:/);
+    expect(Math.max(...outcome.selected!.candidate.layerScales)).toBeGreaterThan(1);
   });
 
   test("with a holdout only samples kept aside judge", async () => {
