@@ -116,6 +116,13 @@ class Parser {
       case "not":
         return { kind: "without", units: this.#units() };
       default:
+        if (word === "spread" && this.#peek(":")) {
+          this.#at = start;
+          throw this.#error(
+            "NAME",
+            `\`spread:\` names a subset that a search has found, strengths and all: take it from that result (\`--from result.json\`) for \`--${this.#source.option}\`; received`,
+          );
+        }
         return { kind: "name", name: word, position };
     }
   }

@@ -89,6 +89,7 @@ describe("what it refuses, and where", () => {
     ["lower", "NAME", 1, "but received `lower`"],
     ["ALL", "NAME", 1, "but received `ALL`"],
     ["NaN", "NAME", 1, "but received `NaN`"],
+    ["spread:1,2*1.3", "NAME", 1, "take it from that result (`--from result.json`)"],
     ["upto", "SYNTAX", 5, "Expected `:`"],
     ["upto:", "SYNTAX", 6, "Expected a layer"],
     ["upto:7", "RANGE", 6, "received `upto:7` (there are the layers 0 to 5)"],
