@@ -33,14 +33,16 @@ describe("drafts from a pool", () => {
     expect([...new DraftPool(tokens(40, 41, 42, 43)).propose([40, 41], 3)]).toEqual([]);
   });
 
-  test("a token that led by less than 0.4 is left to the candidate, by less than 1 where texts only met again", () => {
+  test("tokens follow while all of them are likely: by their leads, and by what is in common before them", () => {
     const pool = new DraftPool(tokens(1, 2));
-    pool.add(tokens(10, 11, 12, 13, 14), Float32Array.of(0.4, 3, 0.39, 1, 0.9));
+    pool.add(tokens(10, 11, 12, 13, 14), Float32Array.of(0.3, 9, 0.1, 5, 0.6));
+    // From the beginning: 0.92 x 1, then 0.68 on top is too little.
     expect([...pool.propose([], 9)]).toEqual([10, 11]);
     expect([...pool.propose([10, 11], 9)]).toEqual([]);
     expect([...pool.propose([10, 11, 12], 9)]).toEqual([13, 14]);
-    expect([...pool.propose([7, 11, 12], 9)]).toEqual([13]);
-    expect([...pool.propose([7, 12, 13], 9)]).toEqual([]);
+    // One token in common: 0.78, and with two 0.68 on top is too little.
+    expect([...pool.propose([7, 12], 9)]).toEqual([13]);
+    expect([...pool.propose([7, 13], 9)]).toEqual([]);
   });
 
   test("an answer is expected to be as long as the newest one", () => {
