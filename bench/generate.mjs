@@ -9,8 +9,8 @@ import { deviceOf, openModel, TRIO_OPTIONS } from "./support/trio.mjs";
 
 /**
  * Generation: 16 prompts batched against one at a time, prompts included; and decoding of single tokens with layer strengths
- * at all ones against llama.cpp's own whole adapter and attention, and with half the layers against all of them. In turn, medians of the
- * rounds.
+ * at all ones against llama.cpp's own whole adapter and attention, and with half the layers against all of them. In turn,
+ * medians of the rounds.
  * Options: those of support/trio.mjs, --rounds N (default 5; three times as many of decoding, which are short), --tokens N
  * (decoded per round, default 32), --threads N (default 2).
  */

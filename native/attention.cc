@@ -4,7 +4,6 @@
 #include <exception>
 
 #include "attention_kernel.h"
-#include "ggml-backend.h"
 #include "graph_record.h"
 
 namespace {
@@ -89,8 +88,6 @@ void AttentionHook::Ask(ggml_tensor* node, NodeEdits& edits) noexcept {
 }
 
 bool AttentionHook::Usable() {
-  // A backend beside the processor's may take the node over, and would not know what it was replaced with.
-  static const bool usable =
-      attention_kernel::HasInstructions() && ggml_backend_dev_by_type(GGML_BACKEND_DEVICE_TYPE_ACCEL) == nullptr;
+  static const bool usable = attention_kernel::HasInstructions() && !HasAccelerator();
   return usable;
 }

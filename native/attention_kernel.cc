@@ -4,14 +4,9 @@
 #include <cstring>
 #include <limits>
 
-// The instruction set is chosen when the program runs: the addon is built for the oldest processors.
-#if defined(__x86_64__) && defined(__GNUC__)
-#define ATTENTION_KERNEL
-#include <immintrin.h>
-#define FOR_AVX2 __attribute__((target("avx2,fma,f16c")))
-#endif
+#include "avx2.h"
 
-#ifdef ATTENTION_KERNEL
+#ifdef HAS_AVX2_KERNELS
 
 namespace {
 
@@ -20,12 +15,6 @@ constexpr size_t kTile = 32;
 
 FOR_AVX2 inline __m256 LoadHalves(const uint8_t* halves) {
   return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(halves)));
-}
-
-FOR_AVX2 inline float Sum(__m256 lanes) {
-  __m128 sum = _mm_add_ps(_mm256_extractf128_ps(lanes, 1), _mm256_castps256_ps128(lanes));
-  sum = _mm_add_ps(sum, _mm_movehl_ps(sum, sum));
-  return _mm_cvtss_f32(_mm_add_ss(sum, _mm_movehdup_ps(sum)));
 }
 
 FOR_AVX2 inline float Product(const float* q, const uint8_t* k, size_t width) {
@@ -37,7 +26,7 @@ FOR_AVX2 inline float Product(const float* q, const uint8_t* k, size_t width) {
     odd = _mm256_fmadd_ps(_mm256_loadu_ps(q + i + 8), LoadHalves(k + 2 * (i + 8)), odd);
   }
   if (i < width) even = _mm256_fmadd_ps(_mm256_loadu_ps(q + i), LoadHalves(k + 2 * i), even);
-  return Sum(_mm256_add_ps(even, odd));
+  return avx2::Sum(_mm256_add_ps(even, odd));
 }
 
 // e^x for x <= 0: x = n ln 2 + r, and a polynomial in r (the coefficients of Cephes, Moshier 1992).
@@ -128,11 +117,8 @@ FOR_AVX2 void AttendAvx2(const AttentionHead& head, const AttentionCells& cells,
 
 namespace attention_kernel {
 
-#ifdef ATTENTION_KERNEL
-bool HasInstructions() {
-  return __builtin_cpu_supports("avx2") != 0 && __builtin_cpu_supports("fma") != 0 &&
-         __builtin_cpu_supports("f16c") != 0;
-}
+#ifdef HAS_AVX2_KERNELS
+bool HasInstructions() { return avx2::IsSupported(); }
 size_t FindCells(const uint16_t* mask, size_t count, int32_t* index, float* bias) {
   return FindCellsAvx2(mask, count, index, bias);
 }

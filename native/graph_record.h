@@ -21,6 +21,9 @@ inline bool IsOnHost(const ggml_tensor* tensor) {
   return root->buffer != nullptr && ggml_backend_buffer_is_host(root->buffer);
 }
 
+// A backend beside the processor's may take nodes over, and would not know what they were replaced with.
+inline bool HasAccelerator() { return ggml_backend_dev_by_type(GGML_BACKEND_DEVICE_TYPE_ACCEL) != nullptr; }
+
 // One node, in the order of execution.
 struct GraphNode {
   std::string name;

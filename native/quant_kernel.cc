@@ -4,16 +4,9 @@
 #include <array>
 #include <utility>
 
-// The instruction set is chosen when the program runs: the addon is built for the oldest processors.
-#if defined(__x86_64__) && defined(__GNUC__)
-#define QUANT_KERNEL
-#if !defined(__clang__)
-// The headers of GCC 12 start some of AVX-512's results undefined on purpose, and warn of it.
-#pragma GCC diagnostic ignored "-Wuninitialized"
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
-#endif
-#include <immintrin.h>
-#define FOR_AVX2 __attribute__((target("avx2,fma,f16c")))
+#include "avx2.h"
+
+#ifdef HAS_AVX2_KERNELS
 #define FOR_VNNI __attribute__((target("avx2,fma,f16c,avx512f,avx512vl,avx512vnni")))
 #endif
 
@@ -56,16 +49,12 @@ struct Scratch {
   }
 };
 
-#ifdef QUANT_KERNEL
+#ifdef HAS_AVX2_KERNELS
 
 FOR_AVX2 inline float ToFloat(uint16_t half) { return _cvtsh_ss(half); }
 FOR_AVX2 inline float ThroughHalf(float value) { return _cvtsh_ss(_cvtss_sh(value, 0)); }
 
-FOR_AVX2 inline float Sum(__m256 lanes) {
-  __m128 sum = _mm_add_ps(_mm256_extractf128_ps(lanes, 1), _mm256_castps256_ps128(lanes));
-  sum = _mm_add_ps(sum, _mm_movehl_ps(sum, sum));
-  return _mm_cvtss_f32(_mm_add_ss(sum, _mm_movehdup_ps(sum)));
-}
+using avx2::Sum;
 
 FOR_AVX2 inline int32_t Sum(__m256i lanes) {
   __m128i sum = _mm_add_epi32(_mm256_extracti128_si256(lanes, 1), _mm256_castsi256_si128(lanes));
@@ -222,11 +211,8 @@ namespace quant_kernel {
 
 size_t ScratchBytes(size_t width) { return Scratch::Bytes(width / kBlock); }
 
-#ifdef QUANT_KERNEL
-bool HasInstructions() {
-  return __builtin_cpu_supports("avx2") != 0 && __builtin_cpu_supports("fma") != 0 &&
-         __builtin_cpu_supports("f16c") != 0;
-}
+#ifdef HAS_AVX2_KERNELS
+bool HasInstructions() { return avx2::IsSupported(); }
 void Multiply(const QuantProduct& product, size_t from, size_t to, uint8_t* scratch) {
   MultiplyRows(product, from, to, scratch);
 }

@@ -93,8 +93,6 @@ void QuantProductHook::Ask(ggml_tensor* node, NodeEdits& edits) noexcept {
 }
 
 bool QuantProductHook::Usable() {
-  // A backend beside the processor's may take products over, and would not know what they were replaced with.
-  static const bool usable = quant_kernel::HasInstructions() && HasSameBits() &&
-                             ggml_backend_dev_by_type(GGML_BACKEND_DEVICE_TYPE_ACCEL) == nullptr;
+  static const bool usable = quant_kernel::HasInstructions() && HasSameBits() && !HasAccelerator();
   return usable;
 }

@@ -120,7 +120,7 @@ class Parser {
           this.#at = start;
           throw this.#error(
             "NAME",
-            `\`spread:\` names a subset that a search has found, strengths and all: take it from that result (\`--from result.json\`) for \`--${this.#source.option}\`; received`,
+            `Expected layers for \`--${this.#source.option}\` but received \`spread:\`, a subset that a search has found: take it from that result (\`--from result.json\`)`,
           );
         }
         return { kind: "name", name: word, position };

@@ -1,10 +1,10 @@
-import type { Candidate } from "../lora/candidate.js";
 import type { CalibrationResult, SelectedCandidate } from "../result.js";
 import { choose, explainNoSelection, reasonFor, type Goal } from "./choose.js";
 import { judgeControls, withholdBetter } from "./controls.js";
 import { crossFitGain } from "./crossfit.js";
 import type { JudgeOptions } from "./judge-options.js";
 import { candidateResult, judge, type JudgedCandidate, type Judgement } from "./judge.js";
+import { commonStrength } from "./layer-scales.js";
 import { paretoFront } from "./pareto.js";
 import type { ScoreTable } from "./scores.js";
 
@@ -80,7 +80,8 @@ function selected(
       id,
       layerScales,
       ...(feedForwardScales && { feedForwardScales }),
-      boost: boostOf(chosen.candidate),
+      // Of the base model, of which nothing is kept, as of strengths that differ: 1.
+      boost: commonStrength(chosen.candidate) || 1,
       globalScale: 1,
       inputScale,
       outputScale,
@@ -89,10 +90,4 @@ function selected(
     reason: reasonFor(chosen, judgement),
     crossFitGain: crossFitGain(judgement.table, { ...judgement.options, goal, ...(excluded && { excluded }) }).gain,
   };
-}
-
-/** The one strength of everything kept; 1 where strengths differ. */
-function boostOf({ layerScales, feedForwardScales = layerScales }: Candidate): number {
-  const [boost = 1, ...others] = new Set([...layerScales, ...feedForwardScales].filter((scale) => scale !== 0));
-  return others.length === 0 ? boost : 1;
 }

@@ -23,6 +23,12 @@ export function candidateOf(family: Family, scales: LayerScales, id = candidateN
   };
 }
 
+/** The one strength of everything kept, 0 where nothing is; null where strengths differ. */
+export function commonStrength({ layerScales, feedForwardScales = layerScales }: LayerScales): number | null {
+  const [strength = 0, ...others] = new Set([...layerScales, ...feedForwardScales].filter((scale) => scale !== 0));
+  return others.length === 0 ? strength : null;
+}
+
 /** All layers at one strength but for the units that are out. */
 export function scalesWithout(layers: number, out: readonly Unit[], strength: number): LayerScales {
   const layerScales = new Array<number>(layers).fill(strength);

@@ -1,7 +1,7 @@
 import type { Candidate } from "../lora/candidate.js";
 import { candidateName } from "./candidate-name.js";
 import { eliminate, stateAt, type EliminationRound, type SubsetState } from "./elimination.js";
-import { candidateOf, scalesWithout, spreadScales } from "./layer-scales.js";
+import { candidateOf, commonStrength, scalesWithout, spreadScales } from "./layer-scales.js";
 import { seededRandom, shuffledIndices } from "./resample.js";
 import type { ScoreBook } from "./score-book.js";
 import type { SearchScorer, Unit } from "./scorer.js";
@@ -146,9 +146,7 @@ function unitsOf({ units, coveredLayers }: SearchScorer): readonly Unit[] {
 /** What is judged and written: the boost is spread over what is kept, which a name of its own says; see `spreadScales`. */
 function subsetOf(scorer: SearchScorer, { out, boost }: SubsetState): Candidate {
   const scales = spreadScales(scorer.layers, { units: unitsOf(scorer), out, boost });
-  const { layerScales, feedForwardScales = layerScales } = scales;
-  const strengths = new Set([...layerScales, ...feedForwardScales].filter((strength) => strength !== 0));
-  if (strengths.size <= 1) return candidateOf("subset", scales);
+  if (commonStrength(scales) !== null) return candidateOf("subset", scales);
   const name = candidateName(scalesWithout(scorer.layers, out, boost));
   return candidateOf("subset", scales, `spread:${name.replace(/^without:/, "")}`);
 }

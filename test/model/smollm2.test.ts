@@ -1,7 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { describe, expect, test } from "vitest";
-import { scaleCandidates } from "../../src/index.js";
-import { parseCandidateList } from "../../src/index.js";
+import { parseCandidateList, scaleCandidates } from "../../src/index.js";
 import { plainAnswers } from "../support/answers.js";
 import { hasSmollm2, SMOLLM2, unlessAbsent } from "../support/engine-files.js";
 import { allBoundaries, candidate, differing } from "../support/engine-samples.js";
