@@ -81,7 +81,7 @@ async function decoding(values, { rounds, tokens, threads }) {
   });
   const whole = await addon.loadWholeAdapter({ model, path: values.adapter });
   const shape = { contextTokens: tokens + 16, maxSequences: 1, batchTokens: 16, maxRows: 1, threads };
-  const open = (own) => addon.createGenerator({ model, ...shape, fusedLora: own, ownAttention: own, resumes: false });
+  const open = (own) => addon.createGenerator({ model, ...shape, fusedLora: own, ownSums: own, resumes: false });
   const generators = { own: await open(fusedLora), llamaCpp: await open(false) };
   const half = new Float32Array(layers + 2).fill(1).fill(0, 1 + Math.ceil(layers / 2));
   const ways = {

@@ -130,7 +130,8 @@ Napi::Value Versions(const Napi::CallbackInfo& info) {
   Napi::Object versions = Napi::Object::New(info.Env());
   versions.Set("llamaCpp", llama_version());
   versions.Set("systemInfo", llama_print_system_info());
-  versions.Set("quantProducts", QuantProductHook::Usable());
+  versions.Set("quantProducts", QuantProductHook::HasLlamaBits());
+  versions.Set("columnProducts", QuantProductHook::HasOwnOrder());
   return versions;
 }
 

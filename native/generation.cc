@@ -29,7 +29,7 @@ llama_context_params ParametersOf(const GenerationShape& shape) {
 
 Generation::Generation(ModelHandle base, const GenerationShape& shape)
     : model_(std::move(base)),
-      hooks_(shape.threads, shape.own_attention && AttentionHook::Usable()),
+      hooks_(shape.threads, shape.own_sums),
       shape_(shape),
       lengths_(static_cast<size_t>(shape.max_sequences), 0),
       shared_(lengths_.size(), 0),
@@ -41,7 +41,7 @@ Generation::Generation(ModelHandle base, const GenerationShape& shape)
     return running != nullptr && running->aborted.load();
   };
   parameters.abort_callback_data = this;
-  if (shape_.fused_lora || shape_.resumes || shape_.own_attention) {
+  if (shape_.fused_lora || shape_.resumes || shape_.own_sums) {
     parameters.cb_eval = [](ggml_tensor* node, bool ask, void* self) {
       return static_cast<Generation*>(self)->Evaluate(node, ask);
     };

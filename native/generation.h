@@ -19,9 +19,9 @@ struct GenerationShape {
   int32_t batch_tokens;  // computed at once
   int32_t max_rows;      // tokens of one step for which logits are wanted
   int32_t threads;
-  bool fused_lora;     // of the adapter that will be set
-  bool resumes;        // prompts are opened, see Generation::Open
-  bool own_attention;  // for a model that is on the CPU alone, see attention.h
+  bool fused_lora;  // of the adapter that will be set
+  bool resumes;     // prompts are opened, see Generation::Open
+  bool own_sums;    // for a model that is on the CPU alone, see attention.h
 };
 
 // What one step appends to the sequences that take part in it.

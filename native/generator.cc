@@ -23,7 +23,7 @@ GenerationShape ReadGenerationShape(const Napi::Object& options) {
   shape.threads = arguments::Integer(options, "threads", 1, 512);
   shape.fused_lora = arguments::Boolean(options, "fusedLora");
   shape.resumes = arguments::Boolean(options, "resumes");
-  shape.own_attention = arguments::Boolean(options, "ownAttention");
+  shape.own_sums = arguments::Boolean(options, "ownSums");
   return shape;
 }
 

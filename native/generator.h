@@ -11,7 +11,7 @@ class Generator : public Napi::ObjectWrap<Generator> {
  public:
   static Napi::Function Define(Napi::Env env);
   // createGenerator({ model, contextTokens, maxSequences, batchTokens, maxRows, threads, fusedLora, resumes,
-  // ownAttention }):
+  // ownSums }):
   // Promise<Generator>
   static Napi::Value Create(const Napi::CallbackInfo& info);
 

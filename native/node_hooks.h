@@ -12,10 +12,11 @@
 // What a context does with each node that the scheduler asks about, for llama_context_params.cb_eval: in the one order
 // in which replays and faster kernels can share a graph.
 struct NodeHooks {
-  // `threads`: at most, of the graphs. `own_attention`: what a row reads of its sequence does not depend on other rows,
-  // see attention.h; else it has llama.cpp's bits.
-  NodeHooks(int32_t threads, bool own_attention)
-      : quant_products(threads), attention(own_attention ? std::make_unique<AttentionHook>(threads) : nullptr) {}
+  // `threads`: at most, of the graphs. `own_sums`: in an order of our own, so that what is computed for a row does not
+  // depend on those beside it, see attention.h and quant_product.h; else everything has llama.cpp's bits.
+  NodeHooks(int32_t threads, bool own_sums)
+      : quant_products(threads, own_sums ? QuantProductHook::Order::kOwn : QuantProductHook::Order::kLlama),
+        attention(own_sums && AttentionHook::Usable() ? std::make_unique<AttentionHook>(threads) : nullptr) {}
 
   // Null `replay`: nothing is replayed; null `sums`: nothing is fused. `wants(node)`: another reason to stop after the
   // node; `read(node)` when it has run.

@@ -52,47 +52,18 @@ struct Scratch {
 #ifdef HAS_AVX2_KERNELS
 
 FOR_AVX2 inline float ToFloat(uint16_t half) { return _cvtsh_ss(half); }
-FOR_AVX2 inline float ThroughHalf(float value) { return _cvtsh_ss(_cvtss_sh(value, 0)); }
 
 using avx2::Sum;
 
-FOR_AVX2 inline int32_t Sum(__m256i lanes) {
-  __m128i sum = _mm_add_epi32(_mm256_extracti128_si256(lanes, 1), _mm256_castsi256_si128(lanes));
-  sum = _mm_add_epi32(sum, _mm_unpackhi_epi64(sum, sum));
-  return _mm_cvtsi128_si32(_mm_add_epi32(sum, _mm_shuffle_epi32(sum, 1)));
-}
-
-// As llama.cpp makes Q8_1 of a row, block by block, but for where it is put.
 FOR_AVX2 void Quantise(const float* x, size_t blocks, size_t row, const Scratch& scratch) {
   const size_t tile = row / kTile * blocks;
   const size_t lane = row % kTile;
-  const __m256 sign = _mm256_set1_ps(-0.0f);
   for (size_t block = 0; block < blocks; ++block, x += kBlock) {
-    __m256 values[4];
-    __m256 largest = _mm256_setzero_ps();
-    for (size_t i = 0; i < 4; ++i) {
-      values[i] = _mm256_loadu_ps(x + 8 * i);
-      largest = _mm256_max_ps(largest, _mm256_andnot_ps(sign, values[i]));
-    }
-    __m128 most = _mm_max_ps(_mm256_extractf128_ps(largest, 1), _mm256_castps256_ps128(largest));
-    most = _mm_max_ps(most, _mm_movehl_ps(most, most));
-    const float bound = _mm_cvtss_f32(_mm_max_ss(most, _mm_movehdup_ps(most)));
-    const float scale = bound / 127.0f;
-    const __m256 inverse = _mm256_set1_ps(bound != 0.0f ? 127.0f / bound : 0.0f);
-    __m256i whole[4];
-    for (size_t i = 0; i < 4; ++i) {
-      whole[i] = _mm256_cvtps_epi32(
-          _mm256_round_ps(_mm256_mul_ps(values[i], inverse), _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
-    }
-    const int32_t sum =
-        Sum(_mm256_add_epi32(_mm256_add_epi32(whole[0], whole[1]), _mm256_add_epi32(whole[2], whole[3])));
-    const __m256i packed =
-        _mm256_packs_epi16(_mm256_packs_epi32(whole[0], whole[1]), _mm256_packs_epi32(whole[2], whole[3]));
     const size_t at = (tile + block) * kTile + lane;
-    _mm256_store_si256(reinterpret_cast<__m256i*>(scratch.x_quants + at * kBlock),
-                       _mm256_permutevar8x32_epi32(packed, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7)));
-    scratch.x_scales[at] = ThroughHalf(scale);
-    scratch.x_sums[at] = ThroughHalf(scale * static_cast<float>(sum));
+    const avx2::Quantised quantised = avx2::Quantise(x);
+    _mm256_store_si256(reinterpret_cast<__m256i*>(scratch.x_quants + at * kBlock), quantised.quants);
+    scratch.x_scales[at] = quantised.scale;
+    scratch.x_sums[at] = quantised.total;
   }
 }
 
@@ -183,9 +154,10 @@ TileKernels FastestKernels(std::index_sequence<Before...>) {
   return has_vnni ? TileKernels{MultiplyPairs<Before + 1>...} : TileKernels{MultiplyTile<Before + 1>...};
 }
 
-FOR_AVX2 void MultiplyRows(const QuantProduct& product, size_t from, size_t to, uint8_t* memory) {
+FOR_AVX2 void MultiplyRows(const QuantOperands& product, size_t from, size_t to, uint8_t* memory) {
   static const TileKernels kernels = FastestKernels(std::make_index_sequence<kTile>());
-  const auto& [weights, x, out, width, rows, stride] = product;
+  const auto& [type, weights, x, out, width, rows, stride] = product;
+  static_cast<void>(type);
   const size_t blocks = width / kBlock;
   const Scratch scratch(memory, blocks);
   for (size_t first = 0; first < rows; first += kPanel) {
@@ -213,12 +185,12 @@ size_t ScratchBytes(size_t width) { return Scratch::Bytes(width / kBlock); }
 
 #ifdef HAS_AVX2_KERNELS
 bool HasInstructions() { return avx2::IsSupported(); }
-void Multiply(const QuantProduct& product, size_t from, size_t to, uint8_t* scratch) {
+void Multiply(const QuantOperands& product, size_t from, size_t to, uint8_t* scratch) {
   MultiplyRows(product, from, to, scratch);
 }
 #else
 bool HasInstructions() { return false; }
-void Multiply(const QuantProduct&, size_t, size_t, uint8_t*) {}
+void Multiply(const QuantOperands&, size_t, size_t, uint8_t*) {}
 #endif
 
 }  // namespace quant_kernel

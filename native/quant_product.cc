@@ -7,6 +7,7 @@
 #include <memory>
 #include <random>
 
+#include "column_kernel.h"
 #include "ggml-alloc.h"
 #include "graph_record.h"
 #include "quant_kernel.h"
@@ -18,15 +19,18 @@ bool IsPlain(const ggml_tensor* tensor, ggml_type type) {
          IsOnHost(tensor);
 }
 
+// Of quantised weights with rows of numbers, nothing else.
 bool IsProduct(const ggml_tensor* node) {
-  if (node->op != GGML_OP_MUL_MAT || node->ne[1] < 2) return false;
+  if (node->op != GGML_OP_MUL_MAT) return false;
   const auto is_set = [](int32_t parameter) { return parameter != 0; };
   return std::none_of(std::begin(node->op_params), std::end(node->op_params), is_set) &&
-         IsPlain(node->src[0], GGML_TYPE_Q4_1) && IsPlain(node->src[1], GGML_TYPE_F32) && IsPlain(node, GGML_TYPE_F32);
+         IsPlain(node->src[0], node->src[0]->type) && IsPlain(node->src[1], GGML_TYPE_F32) &&
+         IsPlain(node, GGML_TYPE_F32);
 }
 
-QuantProduct ProductOf(const ggml_tensor* weights, const ggml_tensor* x, ggml_tensor* out) {
-  return {weights->data,
+QuantOperands OperandsOf(const ggml_tensor* weights, const ggml_tensor* x, ggml_tensor* out) {
+  return {weights->type,
+          weights->data,
           static_cast<const float*>(x->data),
           static_cast<float*>(out->data),
           static_cast<size_t>(x->ne[0]),
@@ -34,20 +38,27 @@ QuantProduct ProductOf(const ggml_tensor* weights, const ggml_tensor* x, ggml_te
           static_cast<size_t>(weights->ne[1])};
 }
 
-// Whether llama.cpp's kernel gives the same bits, on numbers of many sizes.
-bool HasSameBits() {
+size_t Share(size_t of, int part, int parts) { return of * static_cast<size_t>(part) / static_cast<size_t>(parts); }
+
+// The product of one set of numbers of many sizes, by llama.cpp and by a kernel of ours.
+struct Trial {
+  std::vector<float> expected;
+  std::vector<float> found;
+};
+
+// Empty where it cannot be tried.
+Trial Try(ggml_type type, decltype(column_kernel::Multiply)* multiply, decltype(column_kernel::ScratchBytes)* bytes) {
   constexpr size_t width = 256;
-  constexpr size_t count = 33;
+  constexpr size_t count = 48;
   constexpr size_t rows = 75;
   const BackendHandle backend(ggml_backend_init_by_type(GGML_BACKEND_DEVICE_TYPE_CPU, nullptr));
   GgmlHandle context(ggml_init({8 * ggml_tensor_overhead() + ggml_graph_overhead(), nullptr, /*no_alloc=*/true}));
-  if (!backend || !context) return false;
-  ggml_tensor* weights = ggml_new_tensor_2d(context.get(), GGML_TYPE_Q4_1, width, count);
+  if (!backend || !context) return {};
+  ggml_tensor* weights = ggml_new_tensor_2d(context.get(), type, width, count);
   ggml_tensor* x = ggml_new_tensor_2d(context.get(), GGML_TYPE_F32, width, rows);
   ggml_tensor* product = ggml_mul_mat(context.get(), weights, x);
-  ggml_tensor* own = ggml_dup_tensor(context.get(), product);
   const BufferHandle buffer(ggml_backend_alloc_ctx_tensors(context.get(), backend.get()));
-  if (!buffer || !ggml_backend_buffer_is_host(buffer.get())) return false;
+  if (!buffer || !ggml_backend_buffer_is_host(buffer.get())) return {};
   std::minstd_rand random(1);
   const auto fill = [&](size_t size) {
     std::vector<float> values(size);
@@ -58,41 +69,85 @@ bool HasSameBits() {
     return values;
   };
   const std::vector<float> numbers = fill(width * count);
-  ggml_quantize_chunk(GGML_TYPE_Q4_1, numbers.data(), weights->data, 0, count, width, nullptr);
+  ggml_quantize_chunk(type, numbers.data(), weights->data, 0, count, width, nullptr);
   const std::vector<float> inputs = fill(width * rows);
   std::memcpy(x->data, inputs.data(), ggml_nbytes(x));
   ggml_cgraph* graph = ggml_new_graph(context.get());
   ggml_build_forward_expand(graph, product);
-  if (ggml_backend_graph_compute(backend.get(), graph) != GGML_STATUS_SUCCESS) return false;
-  std::vector<uint8_t> scratch(quant_kernel::ScratchBytes(width));
-  quant_kernel::Multiply(ProductOf(weights, x, own), 0, count, scratch.data());
-  return std::memcmp(product->data, own->data, ggml_nbytes(own)) == 0;
+  if (ggml_backend_graph_compute(backend.get(), graph) != GGML_STATUS_SUCCESS) return {};
+  const auto* const results = static_cast<const float*>(product->data);
+  Trial trial{{results, results + count * rows}, std::vector<float>(count * rows)};
+  QuantOperands operands = OperandsOf(weights, x, product);
+  operands.out = trial.found.data();
+  std::vector<uint8_t> scratch(bytes(width));
+  multiply(operands, 0, count, scratch.data());
+  return trial;
+}
+
+// Whether llama.cpp's kernel gives the same bits.
+bool HasSameBits() {
+  const auto [expected, found] = Try(GGML_TYPE_Q4_1, quant_kernel::Multiply, quant_kernel::ScratchBytes);
+  return !expected.empty() && std::memcmp(expected.data(), found.data(), expected.size() * sizeof(float)) == 0;
+}
+
+// Whether llama.cpp's kernel gives the same but for the order of sums.
+bool HasSameNumbers(ggml_type type) {
+  constexpr float tolerance = 1e-5f;
+  const auto [expected, found] = Try(type, column_kernel::Multiply, column_kernel::ScratchBytes);
+  float largest = 0;
+  for (const float value : expected) largest = std::max(largest, std::fabs(value));
+  return !expected.empty() && std::equal(expected.begin(), expected.end(), found.begin(), [&](float one, float other) {
+    return std::fabs(one - other) <= tolerance * largest;
+  });
 }
 
 }  // namespace
 
+QuantProductHook::QuantProductHook(int32_t threads, Order order)
+    : threads_(threads),
+      by_columns_(order == Order::kOwn && HasOwnOrder()),
+      operation_(Run, this),
+      columns_(RunColumns, this) {}
+
 void QuantProductHook::Run(ggml_tensor* out, const ggml_tensor* weights, const ggml_tensor* x, int thread, int threads,
                            void* self) {
-  auto& hook = *static_cast<QuantProductHook*>(self);
-  const QuantProduct product = ProductOf(weights, x, out);
-  const auto share = [&](int part) { return product.count * static_cast<size_t>(part) / static_cast<size_t>(threads); };
-  uint8_t* memory = hook.scratch_.data() + static_cast<size_t>(thread) * hook.scratch_bytes_;
-  quant_kernel::Multiply(product, share(thread), share(thread + 1), memory);
+  const QuantOperands product = OperandsOf(weights, x, out);
+  quant_kernel::Multiply(product, Share(product.count, thread, threads), Share(product.count, thread + 1, threads),
+                         static_cast<QuantProductHook*>(self)->ScratchOf(thread));
+}
+
+void QuantProductHook::RunColumns(ggml_tensor* out, const ggml_tensor* weights, const ggml_tensor* x, int thread,
+                                  int threads, void* self) {
+  const QuantOperands product = OperandsOf(weights, x, out);
+  constexpr size_t group = column_kernel::kColumns;
+  const size_t groups = product.count / group;
+  column_kernel::Multiply(product, Share(groups, thread, threads) * group, Share(groups, thread + 1, threads) * group,
+                          static_cast<QuantProductHook*>(self)->ScratchOf(thread));
 }
 
 void QuantProductHook::Ask(ggml_tensor* node, NodeEdits& edits) noexcept {
   try {
-    if (!IsProduct(node) || !Usable()) return;
+    if (!IsProduct(node)) return;
+    const ggml_tensor* weights = node->src[0];
+    const bool by_columns = by_columns_ && column_kernel::Takes(weights->type, static_cast<size_t>(weights->ne[1]));
+    if (!by_columns && (weights->type != GGML_TYPE_Q4_1 || node->ne[1] < 2 || !HasLlamaBits())) return;
     // Nodes run only after those beside them were asked about: they find their place in it then.
-    scratch_bytes_ = std::max(scratch_bytes_, quant_kernel::ScratchBytes(static_cast<size_t>(node->src[0]->ne[0])));
+    const auto bytes_for = by_columns ? column_kernel::ScratchBytes : quant_kernel::ScratchBytes;
+    scratch_bytes_ = std::max(scratch_bytes_, bytes_for(static_cast<size_t>(weights->ne[0])));
     scratch_.resize(std::max(scratch_.size(), static_cast<size_t>(threads_) * scratch_bytes_));
-    edits.Replace(node, operation_.node());
+    edits.Replace(node, by_columns ? columns_.node() : operation_.node());
   } catch (const std::exception&) {
     // llama.cpp computes the node.
   }
 }
 
-bool QuantProductHook::Usable() {
-  static const bool usable = quant_kernel::HasInstructions() && HasSameBits() && !HasAccelerator();
-  return usable;
+bool QuantProductHook::HasLlamaBits() {
+  static const bool has = quant_kernel::HasInstructions() && HasSameBits() && !HasAccelerator();
+  return has;
+}
+
+bool QuantProductHook::HasOwnOrder() {
+  static const bool has = column_kernel::HasInstructions() && HasSameNumbers(GGML_TYPE_Q4_1) &&
+                          HasSameNumbers(GGML_TYPE_Q8_0) && !HasAccelerator();
+  return has;
 }

@@ -171,7 +171,7 @@ void AddLens(const ScorerState& state, size_t layer, LensResult& result) {
 
 ScorerState::ScorerState(ModelHandle base, const ScorerShape& asked)
     : model(std::move(base)),
-      hooks(asked.threads, /*own_attention=*/false),
+      hooks(asked.threads, /*own_sums=*/false),
       replay(llama_model_n_layer(model.get()), hooks.edits),
       shape(asked) {
   log_lines::Collector log;

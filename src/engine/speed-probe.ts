@@ -102,7 +102,7 @@ export class SpeedProbe extends Owned {
       threads: this.threads,
       fusedLora: false,
       resumes: false,
-      ownAttention: false,
+      ownSums: false,
     };
     this.#generator ??= await nativeJob(
       this.#addon,

@@ -184,7 +184,7 @@ export interface NativeGeneratorShape {
   /** `setOpening` will be called. */
   readonly resumes: boolean;
   /** What a token reads of its sequence does not depend on the others; only for a model that is on the CPU alone. */
-  readonly ownAttention: boolean;
+  readonly ownSums: boolean;
 }
 
 /** Prompts, each in a slot of its own; what is decoded at once holds prompts `batches[i]` .. `batches[i + 1]`. */
@@ -288,6 +288,8 @@ export interface NativeAddon {
     readonly systemInfo: string;
     /** Products of Q4_1 weights with several tokens are computed faster, with the bits of llama.cpp's own. */
     readonly quantProducts: boolean;
+    /** Products of Q4_1 and Q8_0 weights are computed in an order of our own where answers are written. */
+    readonly columnProducts: boolean;
   };
   loadModel(
     options: NativePlacement & { readonly path: string; readonly control: NativeJobControl },

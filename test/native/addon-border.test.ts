@@ -57,6 +57,12 @@ describe("loading", () => {
     expect(quantProducts).toBe(process.platform === "linux" && /AVX2 = 1/.test(systemInfo));
   });
 
+  test("where the processor has AVX-512 VNNI, Q4_1 and Q8_0 products for answers are computed in our own order", async () => {
+    const { columnProducts, systemInfo } = (await loadAddon()).versions();
+    // The answer is that of a trial, which compares all numbers with llama.cpp's own.
+    expect(columnProducts).toBe(process.platform === "linux" && /AVX512_VNNI = 1/.test(systemInfo));
+  });
+
   test("twice in one process: both instances compute the same, and neither takes the other's objects", async () => {
     const { addon, model, scorer, run } = await nativeDemo();
     const second = loadAgain();

@@ -240,7 +240,7 @@ test("layers at strength 1 choose as the adapter that llama.cpp loads whole", as
     threads: 1,
     fusedLora: false,
     resumes: false,
-    ownAttention: false,
+    ownSums: false,
   };
   const generator = await addon.createGenerator({ model, ...shape });
   const step = {

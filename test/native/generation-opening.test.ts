@@ -52,7 +52,7 @@ describe.each([false, true])("prompts that are opened, fused sums: %s", (fusedLo
 
   async function generator() {
     const shape = { contextTokens: 128, maxSequences: 5, batchTokens: 32, maxRows: 32, threads: 1 };
-    const it = await addon.createGenerator({ model, ...shape, fusedLora, resumes: true, ownAttention: fusedLora });
+    const it = await addon.createGenerator({ model, ...shape, fusedLora, resumes: true, ownSums: fusedLora });
     made.push(it);
     it.setOpening(PROMPTS);
     return it;

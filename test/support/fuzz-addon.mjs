@@ -43,7 +43,7 @@ scorer.setBatch(batch);
 
 const generator = await addon.createGenerator({
   ...{ model, contextTokens: 64, maxSequences: 4, batchTokens: 32, maxRows: 8, threads: 1 },
-  ...{ fusedLora: true, resumes: true, ownAttention: true },
+  ...{ fusedLora: true, resumes: true, ownSums: true },
 });
 const step = {
   slots: Int32Array.of(0, 3),
