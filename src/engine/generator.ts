@@ -1,6 +1,7 @@
 import { TokenTable } from "../data/token-table.js";
 import { BackendError, CancelledError } from "../errors.js";
 import { checkGeneratorOptions, type CheckedGeneratorOptions } from "../generation/check-options.js";
+import type { PooledAnswer } from "../generation/draft-pool.js";
 import { factsOfBoth } from "../generation/facts.js";
 import type { Answer, GenerateOptions, GenerationFacts, GeneratorOptions, Prompt } from "../generation/types.js";
 import type { NamedScales } from "../lora/candidate.js";
@@ -17,11 +18,19 @@ import { StepRunner, type SlotOutcome } from "./step-runner.js";
 import { WritingAnswer, type Choice } from "./writing-answer.js";
 
 /** More guesses at once are seldom certain to the end. */
-const MOST_DRAFTS = 16;
+const MOST_DRAFTS = 32;
+/**
+ * What a step costs beside its rows, in rows. A draft costs a row; when it is right it saves one, and a share of a later step:
+ * the fewer sequences are left, the more.
+ */
+const STEP_IN_ROWS = 20;
+/** Newest answers to other prompts that drafts are looked for in. */
+const MOST_OTHERS = 64;
 /** Logits of a step take this many rows of the vocabulary at most, but for one row of each sequence. */
 const MOST_ROWS = 256;
 const NO_DRAFTS = "This model's memory cannot take tokens back, so answers were written without drafts.";
 
+const NO_TOKENS = new Int32Array();
 const NO_RESUME =
   "Prompts were computed from their tokens for every candidate, since a run that resumed between layers failed";
 
@@ -92,7 +101,7 @@ export class Generator extends Owned {
         contextTokens: cells + (opening?.tokens ?? 0),
         threads: this.threads,
         fusedLora: owner.fusedLora,
-        ownAttention: onCpu,
+        ownSums: onCpu,
       },
       opening,
     );
@@ -135,7 +144,8 @@ export class Generator extends Owned {
    */
   recall({ answers, facts }: WrittenBefore): Promise<void> {
     return this.enqueue(() => {
-      for (const [prompt, { tokens, margins }] of answers.entries()) this.#prompt(prompt).pool.add(tokens, margins);
+      for (const [prompt, { tokens, margins }] of answers.entries())
+        this.#prompt(prompt).pool.add({ tokens, leads: margins });
       const { notices, ...counts } = factsOfBoth(this.facts, facts);
       this.#facts = counts;
       if (notices.includes(NO_DRAFTS)) this.#giveUpDrafts();
@@ -163,12 +173,15 @@ export class Generator extends Owned {
     const free = Array.from({ length: Math.min(this.#options.sequences, this.#prompts.length) }, (_, slot) => slot);
     const waiting = this.#inOrder();
     const writing: WritingAnswer[] = [];
+    const others: PooledAnswer[] = [];
     const settle = (answer: WritingAnswer, pieces: readonly string[]) => {
       for (const text of pieces) onToken?.({ candidate: candidate.id, prompt: answer.prompt, text });
       if (!answer.finished) return;
       const done = answer.answer();
       answers.set(answer.prompt, done);
-      this.#prompt(answer.prompt).pool.add(done.tokens, done.margins);
+      const pooled = { tokens: done.tokens, leads: done.margins };
+      this.#prompt(answer.prompt).pool.add(pooled);
+      others.push(pooled);
       this.#facts.tokensWritten += done.tokens.length;
       onAnswer?.(candidate.id, answer.prompt, done);
       native.clear({ slot: answer.slot });
@@ -184,9 +197,16 @@ export class Generator extends Owned {
         if (first !== undefined) settle(answer, this.#goOn(native, answer, first));
       }
       if (writing.length === 0) continue;
-      const shares = planStep(writing, this.#limits, (answer, most) =>
-        this.#prompt(answer.prompt).pool.propose(answer.written, this.#drafting ? Math.min(most, MOST_DRAFTS) : 0),
-      );
+      const leastChance = writing.length / (writing.length + STEP_IN_ROWS);
+      const shares = planStep(writing, this.#limits, (answer, room) => {
+        const most = this.#drafting ? Math.min(room, MOST_DRAFTS) : 0;
+        if (most === 0) return NO_TOKENS;
+        return this.#prompt(answer.prompt).pool.propose(
+          answer.written,
+          { most, leastChance },
+          others.slice(-MOST_OTHERS),
+        );
+      });
       const outcomes = await this.#runner.step(shares, signal);
       this.#facts.steps += 1;
       for (const [index, share] of shares.entries()) {
@@ -196,9 +216,9 @@ export class Generator extends Owned {
     return this.#prompts.map((_, index) => answers.get(index) ?? failed());
   }
 
-  /** The prompts; those with the longest answers first, as far as drafts tell, so that no long one is left alone at the end. */
+  /** The prompts; those that will take most steps first, as far as drafts tell, so that none of them is left alone at the end. */
   #inOrder(): number[] {
-    const expected = (prompt: number) => (this.#drafting ? this.#prompt(prompt).pool.expected : 0);
+    const expected = (prompt: number) => (this.#drafting ? this.#prompt(prompt).pool.expectedMisses : 0);
     return Array.from(this.#prompts.keys()).sort((first, second) => expected(second) - expected(first));
   }
 

@@ -13,20 +13,30 @@ const CHANCES = [
 ] as const;
 const COMMON = [2, 4, 8, LONGEST_MATCH];
 const LEADS = [0.25, 0.5, 1, 2, 4, 8];
-/**
- * A token is proposed while it and all before it are right with this chance at least: on a CPU a wrong one costs nearly what a right
- * one saves, since rows cost more than steps.
- */
-const LEAST_CHANCE = 0.7;
+/** Tokens of another prompt's answer tell as much as this many fewer of this one's. */
+const LESS_OF_OTHERS = 1;
+/** Below this lead, in nats, the next candidate often writes something else. */
+const UNCERTAIN = 0.5;
 
-interface PooledAnswer {
+/** An answer that drafts are taken from. */
+export interface PooledAnswer {
+  /** The one that ends it included. */
   readonly tokens: Int32Array;
+  /** Per token: by how much its logit was above the second. */
   readonly leads: Float32Array;
 }
 
+/** How much may be proposed. */
+export interface DraftLimits {
+  /** Tokens at most. */
+  readonly most: number;
+  /** A token is proposed while it and all before it are right with this chance at least. */
+  readonly leastChance: number;
+}
+
 /**
- * What may come next in an answer, guessed from the answers written to its prompt before: candidates write much the same, and
- * often meet again behind a difference.
+ * What may come next in an answer, guessed from the answers written to its prompt before, and from what the same candidate wrote
+ * to others: candidates write much the same, and often meet again behind a difference.
  */
 export class DraftPool {
   readonly #prompt: Int32Array;
@@ -37,17 +47,13 @@ export class DraftPool {
     this.#prompt = prompt;
   }
 
-  /** Tokens of the newest answer: about as many as the next one has; 0: there is none. */
-  get expected(): number {
-    return this.#answers.at(-1)?.tokens.length ?? 0;
+  /** Places at which drafts of the next answer will be wrong, about; 0: there is no answer yet. */
+  get expectedMisses(): number {
+    return this.#answers.at(-1)?.leads.filter((lead) => lead < UNCERTAIN).length ?? 0;
   }
 
-  /**
-   * @param answer its tokens, the one that ends it included
-   * @param leads per token: by how much its logit was above the second
-   */
-  add(answer: Int32Array, leads: Float32Array): void {
-    this.#answers.push({ tokens: answer, leads });
+  add(answer: PooledAnswer): void {
+    this.#answers.push(answer);
   }
 
   /**
@@ -55,45 +61,56 @@ export class DraftPool {
    * it was certain.
    *
    * @param written the answer so far
-   * @returns at most `length` tokens, none where nothing is alike
+   * @param others what the same candidate wrote to other prompts, newest last
+   * @returns no token where nothing is alike
    */
-  propose(written: readonly number[], length: number): Int32Array {
+  propose(written: readonly number[], { most, leastChance }: DraftLimits, others: readonly PooledAnswer[]): Int32Array {
     let longest = 0;
     let best: Int32Array = new Int32Array();
-    for (const { tokens, leads } of this.#answers.toReversed()) {
-      for (let at = tokens.length - 1; at >= 0 && longest < LONGEST_MATCH; at--) {
-        const match = this.#match(tokens, at, written);
-        if (match <= longest) continue;
-        longest = match;
-        best = tokens.subarray(at, likelyEnd(leads, at, Math.min(at + length, tokens.length), match));
+    const search = (answers: readonly PooledAnswer[], prompt: Int32Array | null) => {
+      for (let index = answers.length - 1; index >= 0 && longest < LONGEST_MATCH; index--) {
+        const { tokens, leads } = answers[index] ?? NO_ANSWER;
+        for (let at = tokens.length - 1; at >= 0 && longest < LONGEST_MATCH; at--) {
+          const match = commonTokens(tokens, at, written, prompt) - (prompt === null ? LESS_OF_OTHERS : 0);
+          if (match <= longest) continue;
+          longest = match;
+          best = tokens.subarray(at, likelyEnd(leads, at, Math.min(at + most, tokens.length), match, leastChance));
+        }
       }
-    }
+    };
+    search(this.#answers, this.#prompt);
+    search(others, null);
     return best;
-  }
-
-  /** Tokens before `at` that are the last ones written; an answer follows its prompt, as what is written does. */
-  #match(answer: Int32Array, at: number, written: readonly number[]): number {
-    const prompt = this.#prompt;
-    const before = (tokens: ArrayLike<number>, index: number) =>
-      index >= 0 ? tokens[index] : prompt[prompt.length + index];
-    for (let match = 0; match < LONGEST_MATCH; match++) {
-      const here = before(answer, at - 1 - match);
-      if (here !== before(written, written.length - 1 - match)) return match;
-      // The same text from its beginning on.
-      if (here === undefined) break;
-    }
-    return LONGEST_MATCH;
   }
 }
 
+const NO_ANSWER: PooledAnswer = { tokens: new Int32Array(), leads: new Float32Array() };
+
+/**
+ * Tokens of an answer before `at` that are the last ones written.
+ *
+ * @param prompt that both follow; null: they follow different ones
+ */
+function commonTokens(answer: Int32Array, at: number, written: readonly number[], prompt: Int32Array | null): number {
+  const before = (tokens: ArrayLike<number>, index: number) =>
+    index >= 0 ? tokens[index] : prompt?.[prompt.length + index];
+  for (let common = 0; common < LONGEST_MATCH; common++) {
+    const here = before(answer, at - 1 - common);
+    if (here !== before(written, written.length - 1 - common)) return common;
+    // The same text from its beginning on, or of two prompts all that there is.
+    if (here === undefined) return prompt === null ? common : LONGEST_MATCH;
+  }
+  return LONGEST_MATCH;
+}
+
 /** Where the tokens from `from` on, before which `match` tokens are in common, are no longer likely to be all right. */
-function likelyEnd(leads: Float32Array, from: number, to: number, match: number): number {
+function likelyEnd(leads: Float32Array, from: number, to: number, match: number, leastChance: number): number {
   let chance = 1;
   for (let at = from; at < to; at++) {
     const common = match === LONGEST_MATCH ? match : match + at - from;
     const row = CHANCES[COMMON.filter((least) => common >= least).length];
     chance *= row?.[LEADS.filter((least) => (leads[at] ?? 0) >= least).length] ?? 0;
-    if (chance < LEAST_CHANCE) return at;
+    if (chance < leastChance) return at;
   }
   return to;
 }
