@@ -15,3 +15,9 @@ export function median(numbers) {
   const middle = sorted.length >> 1;
   return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
 }
+
+/** The number below which this share of them lies, nearest rank. */
+export function quantile(numbers, share) {
+  const sorted = numbers.toSorted((first, second) => first - second);
+  return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))];
+}
