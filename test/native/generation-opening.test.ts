@@ -1,3 +1,4 @@
+import { setTimeout } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { partOfTensor } from "../../src/engine/adapter.js";
 import { readAdapter } from "../../src/lora/adapter-file.js";
@@ -129,6 +130,30 @@ describe.each([false, true])("prompts that are opened, fused sums: %s", (fusedLo
     await it.step({ slots: Int32Array.of(0), offsets, tokens: Int32Array.of(5), drafts: Int32Array.of(0), control });
     await expect(open(6)).rejects.toMatchObject(refused);
     expect((await write(it, full, 0)).written).toEqual(await plain(full));
+  });
+
+  test("cancelled while prompts are opened: nothing to resume from is left, and from the tokens all is as before", async () => {
+    const it = await generator();
+    await write(it, full, 0, ALL_LAYERS);
+    let cancelled = 0;
+    for (const milliseconds of [0, 1, 2, 3]) {
+      const control = new addon.JobControl();
+      it.setStrengths({ adapter, strengths: upTo(6) });
+      const opening = it.open({ resumeAt: 0, keepAt: ALL_LAYERS, control });
+      if (milliseconds > 0) await setTimeout(milliseconds);
+      control.abort();
+      const outcome = await opening.catch((error: unknown) => error);
+      if (outcome instanceof Error) {
+        expect(outcome).toMatchObject({ code: "CANCELLED" });
+        cancelled += 1;
+        const fresh = new addon.JobControl();
+        await expect(it.open({ resumeAt: 6, keepAt: new Int32Array(), control: fresh })).rejects.toMatchObject({
+          code: "BAD_ARGUMENT",
+        });
+      }
+      expect((await write(it, full, 0, ALL_LAYERS)).written).toEqual(await plain(full));
+    }
+    expect(cancelled).toBeGreaterThan(0);
   });
 
   test("are refused where they are not well-formed", async () => {
