@@ -5,6 +5,7 @@
 #include "attention.h"
 #include "graph_replay.h"
 #include "job_control.h"
+#include "lora_product.h"
 #include "lora_sum.h"
 #include "node_edits.h"
 #include "quant_product.h"
@@ -13,10 +14,12 @@
 // in which replays and faster kernels can share a graph.
 struct NodeHooks {
   // `threads`: at most, of the graphs. `own_sums`: in an order of our own, so that what is computed for a row does not
-  // depend on those beside it, see attention.h and quant_product.h; else everything has llama.cpp's bits.
+  // depend on those beside it, see attention.h, lora_product.h and quant_product.h; else everything has llama.cpp's
+  // bits.
   NodeHooks(int32_t threads, bool own_sums)
       : quant_products(threads, own_sums ? QuantProductHook::Order::kOwn : QuantProductHook::Order::kLlama),
-        attention(own_sums && AttentionHook::Usable() ? std::make_unique<AttentionHook>(threads) : nullptr) {}
+        attention(own_sums && AttentionHook::Usable() ? std::make_unique<AttentionHook>(threads) : nullptr),
+        lora_products(own_sums && LoraProductHook::Usable() ? std::make_unique<LoraProductHook>() : nullptr) {}
 
   // Null `replay`: nothing is replayed; null `sums`: nothing is fused. `wants(node)`: another reason to stop after the
   // node; `read(node)` when it has run.
@@ -32,6 +35,7 @@ struct NodeHooks {
     if (ask && sums != nullptr) lora_sums.Ask(node, *sums, edits);
     if (ask) quant_products.Ask(node, edits);
     if (ask && attention) attention->Ask(node, edits);
+    if (ask && lora_products) lora_products->Ask(node, edits);
     if (wants(node)) {
       if (!ask) read(node);
       wanted = true;
@@ -45,5 +49,6 @@ struct NodeHooks {
  private:
   LoraSumHook lora_sums;
   QuantProductHook quant_products;
-  std::unique_ptr<AttentionHook> attention;  // null: llama.cpp's
+  std::unique_ptr<AttentionHook> attention;        // null: llama.cpp's
+  std::unique_ptr<LoraProductHook> lora_products;  // null: llama.cpp's
 };

@@ -23,7 +23,7 @@ const MOST_DRAFTS = 32;
  * What a step costs beside its rows, in rows. A draft costs a row; when it is right it saves one, and a share of a later step:
  * the fewer sequences are left, the more.
  */
-const STEP_IN_ROWS = 20;
+const STEP_IN_ROWS = 15;
 /** Newest answers to other prompts that drafts are looked for in. */
 const MOST_OTHERS = 64;
 /** Logits of a step take this many rows of the vocabulary at most, but for one row of each sequence. */

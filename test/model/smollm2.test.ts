@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { describe, expect, test } from "vitest";
 import { parseCandidateList, scaleCandidates } from "../../src/index.js";
+import { loadAddon } from "../../src/native/binding.js";
 import { plainAnswers } from "../support/answers.js";
 import { hasSmollm2, SMOLLM2, unlessAbsent } from "../support/engine-files.js";
 import { allBoundaries, candidate, differing } from "../support/engine-samples.js";
@@ -71,9 +72,11 @@ describe.skipIf(!hasSmollm2)(unlessAbsent("SmolLM2-135M with a real adapter", ha
     const company = await write({ sequences: 6, drafts: false, threads: 1 });
     const few = await write({ sequences: 2, drafts: false, threads: 2 });
     const drafted = await write({ sequences: 4, drafts: true, threads: 1 });
-    // A step of one row alone goes through other kernels of llama.cpp, so a rare tie may fall the other way.
+    const { columnProducts } = (await loadAddon()).versions();
     const texts = ({ answers }: typeof company) => answers.flat().map(({ text }) => text);
     for (const other of [few, drafted]) {
+      if (columnProducts) expect(other.answers).toEqual(company.answers);
+      // llama.cpp's products depend on the number of rows, so a rare tie may fall the other way.
       const same = texts(other).filter((text, index) => text === texts(company)[index]);
       expect(same.length).toBeGreaterThanOrEqual(texts(company).length - 1);
     }
