@@ -67,10 +67,12 @@ export class DraftPool {
   propose(written: readonly number[], { most, leastChance }: DraftLimits, others: readonly PooledAnswer[]): Int32Array {
     let longest = 0;
     let best: Int32Array = new Int32Array();
+    const last = written.at(-1);
     const search = (answers: readonly PooledAnswer[], prompt: Int32Array | null) => {
       for (let index = answers.length - 1; index >= 0 && longest < LONGEST_MATCH; index--) {
         const { tokens, leads } = answers[index] ?? NO_ANSWER;
         for (let at = tokens.length - 1; at >= 0 && longest < LONGEST_MATCH; at--) {
+          if (at > 0 && last !== undefined && tokens[at - 1] !== last) continue;
           const match = commonTokens(tokens, at, written, prompt) - (prompt === null ? LESS_OF_OTHERS : 0);
           if (match <= longest) continue;
           longest = match;
