@@ -1,11 +1,14 @@
 #include "column_kernel.h"
 
 #include <algorithm>
-#include <array>
 #include <type_traits>
 #include <utility>
 
 #include "avx2.h"
+
+#ifdef HAS_AVX2_KERNELS
+
+#define FOR_VNNI __attribute__((target("avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512vnni")))
 
 namespace {
 
@@ -17,14 +20,6 @@ constexpr size_t kParts = kBlock / kInLane;
 // Rows whose sums stay in registers, and rows that are quantised at a time.
 constexpr size_t kTile = 8;
 constexpr size_t kPanel = 64;
-
-}  // namespace
-
-#ifdef HAS_AVX2_KERNELS
-
-#define FOR_VNNI __attribute__((target("avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512vnni")))
-
-namespace {
 
 struct BlockOfQ4_1 {
   uint16_t scale;
