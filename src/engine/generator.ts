@@ -20,10 +20,10 @@ import { WritingAnswer, type Choice } from "./writing-answer.js";
 /** More guesses at once are seldom certain to the end. */
 const MOST_DRAFTS = 32;
 /**
- * What a step costs beside its rows, in rows. A draft costs a row; when it is right it saves one, and a share of a later step:
+ * What a step costs beside its rows, in rows, on a CPU (`npm run bench -- draft-chances`). A draft costs a row; when it is right it saves one, and a share of a later step:
  * the fewer sequences are left, the more.
  */
-const STEP_IN_ROWS = 15;
+const STEP_IN_ROWS = 25;
 /** Newest answers to other prompts that drafts are looked for in. */
 const MOST_OTHERS = 64;
 /** Logits of a step take this many rows of the vocabulary at most, but for one row of each sequence. */

@@ -2,17 +2,19 @@
 const LONGEST_MATCH = 16;
 /**
  * How often the next candidate wrote the same token, by how many tokens before it both had in common (rows: from 1, 2, 4, 8 and 16
- * on) and by how much it led (columns: from 0, 0.25, 0.5, 1, 2, 4 and 8 nats on). Seen on SmolLM2-135M, E2E, all boundaries in turn.
+ * on) and by how much it led (columns: from 0, 0.25, 0.5, 1, 2, 4 and 8 nats on). Seen on SmolLM2-135M, E2E, all boundaries in turn
+ * (`npm run bench -- draft-chances`).
  */
 const CHANCES = [
-  [0.4, 0.4, 0.51, 0.62, 0.7, 0.78, 0.83],
-  [0.45, 0.59, 0.68, 0.79, 0.85, 0.92, 0.97],
-  [0.45, 0.56, 0.69, 0.82, 0.88, 0.94, 0.99],
-  [0.52, 0.64, 0.8, 0.85, 0.88, 0.93, 0.99],
-  [0.68, 0.92, 0.98, 0.99, 0.997, 0.997, 1],
+  [0.2, 0.31, 0.35, 0.46, 0.49, 0.32, 0.4],
+  [0.34, 0.46, 0.68, 0.71, 0.76, 0.77, 0.9],
+  [0.44, 0.55, 0.64, 0.74, 0.83, 0.86, 0.97],
+  [0.46, 0.72, 0.81, 0.89, 0.87, 0.88, 0.97],
+  [0.68, 0.91, 0.97, 0.986, 0.991, 0.992, 0.999],
 ] as const;
-const COMMON = [2, 4, 8, LONGEST_MATCH];
-const LEADS = [0.25, 0.5, 1, 2, 4, 8];
+/** Where the second and later rows and columns of such a table begin. */
+export const COMMON = [2, 4, 8, LONGEST_MATCH];
+export const LEADS = [0.25, 0.5, 1, 2, 4, 8];
 /** Tokens of another prompt's answer tell as much as this many fewer of this one's. */
 const LESS_OF_OTHERS = 1;
 /** Below this lead, in nats, the next candidate often writes something else. */
@@ -24,6 +26,15 @@ export interface PooledAnswer {
   readonly tokens: Int32Array;
   /** Per token: by how much its logit was above the second. */
   readonly leads: Float32Array;
+}
+
+/** Where an answer may go on as another one does. */
+export interface Continuation {
+  readonly tokens: Int32Array;
+  /** Per token, as in the answer that it is from. */
+  readonly leads: Float32Array;
+  /** Tokens before it that both have in common, of another prompt's answer less than that; at most 16. */
+  readonly common: number;
 }
 
 /** How much may be proposed. */
@@ -65,28 +76,31 @@ export class DraftPool {
    * @returns no token where nothing is alike
    */
   propose(written: readonly number[], { most, leastChance }: DraftLimits, others: readonly PooledAnswer[]): Int32Array {
-    let longest = 0;
-    let best: Int32Array = new Int32Array();
+    const { tokens, leads, common } = this.continuation(written, others);
+    return tokens.subarray(0, likelyEnd(leads, Math.min(most, tokens.length), common, leastChance));
+  }
+
+  /** All of that text, certain or not. */
+  continuation(written: readonly number[], others: readonly PooledAnswer[]): Continuation {
+    let longest: Continuation = NOTHING;
     const last = written.at(-1);
     const search = (answers: readonly PooledAnswer[], prompt: Int32Array | null) => {
-      for (let index = answers.length - 1; index >= 0 && longest < LONGEST_MATCH; index--) {
-        const { tokens, leads } = answers[index] ?? NO_ANSWER;
-        for (let at = tokens.length - 1; at >= 0 && longest < LONGEST_MATCH; at--) {
+      for (let index = answers.length - 1; index >= 0 && longest.common < LONGEST_MATCH; index--) {
+        const { tokens, leads } = answers[index] ?? NOTHING;
+        for (let at = tokens.length - 1; at >= 0 && longest.common < LONGEST_MATCH; at--) {
           if (at > 0 && last !== undefined && tokens[at - 1] !== last) continue;
-          const match = commonTokens(tokens, at, written, prompt) - (prompt === null ? LESS_OF_OTHERS : 0);
-          if (match <= longest) continue;
-          longest = match;
-          best = tokens.subarray(at, likelyEnd(leads, at, Math.min(at + most, tokens.length), match, leastChance));
+          const common = commonTokens(tokens, at, written, prompt) - (prompt === null ? LESS_OF_OTHERS : 0);
+          if (common > longest.common) longest = { tokens: tokens.subarray(at), leads: leads.subarray(at), common };
         }
       }
     };
     search(this.#answers, this.#prompt);
     search(others, null);
-    return best;
+    return longest;
   }
 }
 
-const NO_ANSWER: PooledAnswer = { tokens: new Int32Array(), leads: new Float32Array() };
+const NOTHING: Continuation = { tokens: new Int32Array(), leads: new Float32Array(), common: 0 };
 
 /**
  * Tokens of an answer before `at` that are the last ones written.
@@ -105,12 +119,12 @@ function commonTokens(answer: Int32Array, at: number, written: readonly number[]
   return LONGEST_MATCH;
 }
 
-/** Where the tokens from `from` on, before which `match` tokens are in common, are no longer likely to be all right. */
-function likelyEnd(leads: Float32Array, from: number, to: number, match: number, leastChance: number): number {
+/** Where tokens of a continuation, before which `common` tokens are alike, are no longer likely to be all right. */
+function likelyEnd(leads: Float32Array, to: number, common: number, leastChance: number): number {
   let chance = 1;
-  for (let at = from; at < to; at++) {
-    const common = match === LONGEST_MATCH ? match : match + at - from;
-    const row = CHANCES[COMMON.filter((least) => common >= least).length];
+  for (let at = 0; at < to; at++) {
+    const alike = common === LONGEST_MATCH ? common : common + at;
+    const row = CHANCES[COMMON.filter((least) => alike >= least).length];
     chance *= row?.[LEADS.filter((least) => (leads[at] ?? 0) >= least).length] ?? 0;
     if (chance < leastChance) return at;
   }
