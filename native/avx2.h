@@ -11,12 +11,19 @@
 #endif
 #include <immintrin.h>
 #define FOR_AVX2 __attribute__((target("avx2,fma,f16c")))
+#define FOR_VNNI __attribute__((target("avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512vnni")))
 
 namespace avx2 {
 
 inline bool IsSupported() {
   return __builtin_cpu_supports("avx2") != 0 && __builtin_cpu_supports("fma") != 0 &&
          __builtin_cpu_supports("f16c") != 0;
+}
+
+// What FOR_VNNI needs beyond.
+inline bool HasVnni() {
+  return __builtin_cpu_supports("avx512f") != 0 && __builtin_cpu_supports("avx512bw") != 0 &&
+         __builtin_cpu_supports("avx512vl") != 0 && __builtin_cpu_supports("avx512vnni") != 0;
 }
 
 FOR_AVX2 inline float Sum(__m256 lanes) {

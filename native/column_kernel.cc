@@ -8,11 +8,9 @@
 
 #ifdef HAS_AVX2_KERNELS
 
-#define FOR_VNNI __attribute__((target("avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512vnni")))
-
 namespace {
 
-constexpr size_t kBlock = 32;
+constexpr size_t kBlock = BlockOfQ4_1::kSize;
 constexpr size_t kLanes = column_kernel::kColumns;
 // Quants of a block that lie in one lane.
 constexpr size_t kInLane = 4;
@@ -20,12 +18,6 @@ constexpr size_t kParts = kBlock / kInLane;
 // Rows whose sums stay in registers, and rows that are quantised at a time.
 constexpr size_t kTile = 8;
 constexpr size_t kPanel = 64;
-
-struct BlockOfQ4_1 {
-  uint16_t scale;
-  uint16_t least;
-  uint8_t quants[kBlock / 2];
-};
 
 struct BlockOfQ8_0 {
   uint16_t scale;
@@ -241,8 +233,7 @@ size_t ScratchBytes(size_t width) {
 
 bool HasInstructions() {
 #ifdef HAS_AVX2_KERNELS
-  return avx2::IsSupported() && __builtin_cpu_supports("avx512f") != 0 && __builtin_cpu_supports("avx512bw") != 0 &&
-         __builtin_cpu_supports("avx512vl") != 0 && __builtin_cpu_supports("avx512vnni") != 0;
+  return avx2::IsSupported() && avx2::HasVnni();
 #else
   return false;
 #endif

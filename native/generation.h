@@ -21,7 +21,7 @@ struct GenerationShape {
   int32_t threads;
   bool fused_lora;  // of the adapter that will be set
   bool resumes;     // prompts are opened, see Generation::Open
-  bool own_sums;    // for a model that is on the CPU alone, see attention.h
+  bool own_sums;    // for a model that is on the CPU alone, see node_hooks.h
 };
 
 // What one step appends to the sequences that take part in it.

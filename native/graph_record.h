@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <cstring>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -19,6 +20,19 @@ inline const ggml_tensor* Root(const ggml_tensor* tensor) {
 inline bool IsOnHost(const ggml_tensor* tensor) {
   const ggml_tensor* root = Root(tensor);
   return root->buffer != nullptr && ggml_backend_buffer_is_host(root->buffer);
+}
+
+// Of one type, row after row, nothing else, where the processor can read and write it.
+inline bool IsHostMatrix(const ggml_tensor* tensor, ggml_type type) {
+  return tensor->type == type && ggml_is_contiguous(tensor) && tensor->ne[2] == 1 && tensor->ne[3] == 1 &&
+         IsOnHost(tensor);
+}
+
+// Whether something with a name of its own comes before `suffix`.
+inline bool HasSuffix(const ggml_tensor* tensor, const char* suffix) {
+  const size_t length = std::strlen(tensor->name);
+  const size_t least = std::strlen(suffix);
+  return length > least && std::strcmp(tensor->name + length - least, suffix) == 0;
 }
 
 // A backend beside the processor's may take nodes over, and would not know what they were replaced with.

@@ -1,6 +1,5 @@
 #include "lora_product.h"
 
-#include <cstring>
 #include <exception>
 
 #include "avx2.h"
@@ -8,20 +7,10 @@
 
 namespace {
 
-bool IsPlain(const ggml_tensor* tensor, ggml_type type) {
-  return tensor->type == type && ggml_is_contiguous(tensor) && tensor->ne[2] == 1 && tensor->ne[3] == 1 &&
-         IsOnHost(tensor);
-}
-
 bool IsLoraProduct(const ggml_tensor* node) {
-  if (node->op != GGML_OP_MUL_MAT) return false;
-  constexpr const char* suffix = ".lora_a";
-  const char* name = node->src[0]->name;
-  const size_t length = std::strlen(name);
-  const size_t least = std::strlen(suffix);
-  return length > least && std::strcmp(name + length - least, suffix) == 0 &&
-         (IsPlain(node->src[0], GGML_TYPE_F32) || IsPlain(node->src[0], GGML_TYPE_F16)) &&
-         IsPlain(node->src[1], GGML_TYPE_F32) && IsPlain(node, GGML_TYPE_F32);
+  if (node->op != GGML_OP_MUL_MAT || !HasSuffix(node->src[0], ".lora_a")) return false;
+  return (IsHostMatrix(node->src[0], GGML_TYPE_F32) || IsHostMatrix(node->src[0], GGML_TYPE_F16)) &&
+         IsHostMatrix(node->src[1], GGML_TYPE_F32) && IsHostMatrix(node, GGML_TYPE_F32);
 }
 
 #ifdef HAS_AVX2_KERNELS

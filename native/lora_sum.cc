@@ -132,10 +132,7 @@ const LoraColumns* LoraSums::Find(const ggml_tensor* b) {
   const std::lock_guard<std::mutex> lock(mutex_);
   const auto found = columns_.find(b);
   if (found != columns_.end()) return found->second.get();
-  const char* suffix = ".lora_b";
-  const size_t length = std::strlen(b->name);
-  const bool is_b = length > std::strlen(suffix) && std::strcmp(b->name + length - std::strlen(suffix), suffix) == 0;
-  if (!is_b || ggml_n_dims(b) > 2 || !IsOnHost(b)) return nullptr;
+  if (!HasSuffix(b, ".lora_b") || ggml_n_dims(b) > 2 || !IsOnHost(b)) return nullptr;
   return columns_.emplace(b, TurnRound(b)).first->second.get();
 }
 

@@ -6,22 +6,12 @@
 
 #include "avx2.h"
 
-#ifdef HAS_AVX2_KERNELS
-#define FOR_VNNI __attribute__((target("avx2,fma,f16c,avx512f,avx512vl,avx512vnni")))
-#endif
-
 namespace {
 
-constexpr size_t kBlock = 32;
+constexpr size_t kBlock = BlockOfQ4_1::kSize;
 // Rows of x that are multiplied with unpacked weights at a time, and quantised at a time.
 constexpr size_t kTile = 8;
 constexpr size_t kPanel = 64;
-
-struct WeightBlock {
-  uint16_t scale;
-  uint16_t least;
-  uint8_t quants[kBlock / 2];
-};
 
 // One tile of x, quantised, and one row of weights, unpacked; all in one stretch of scratch memory.
 struct Scratch {
@@ -67,7 +57,7 @@ FOR_AVX2 void Quantise(const float* x, size_t blocks, size_t row, const Scratch&
   }
 }
 
-FOR_AVX2 void Unpack(const WeightBlock* weights, size_t blocks, const Scratch& scratch) {
+FOR_AVX2 void Unpack(const BlockOfQ4_1* weights, size_t blocks, const Scratch& scratch) {
   const __m256i low = _mm256_set1_epi8(15);
   for (size_t block = 0; block < blocks; ++block) {
     const __m128i pairs = _mm_loadu_si128(reinterpret_cast<const __m128i*>(weights[block].quants));
@@ -149,9 +139,7 @@ using TileKernels = std::array<TileKernel, kTile>;
 
 template <size_t... Before>
 TileKernels FastestKernels(std::index_sequence<Before...>) {
-  const bool has_vnni = __builtin_cpu_supports("avx512f") != 0 && __builtin_cpu_supports("avx512vl") != 0 &&
-                        __builtin_cpu_supports("avx512vnni") != 0;
-  return has_vnni ? TileKernels{MultiplyPairs<Before + 1>...} : TileKernels{MultiplyTile<Before + 1>...};
+  return avx2::HasVnni() ? TileKernels{MultiplyPairs<Before + 1>...} : TileKernels{MultiplyTile<Before + 1>...};
 }
 
 FOR_AVX2 void MultiplyRows(const QuantOperands& product, size_t from, size_t to, uint8_t* memory) {
@@ -165,7 +153,7 @@ FOR_AVX2 void MultiplyRows(const QuantOperands& product, size_t from, size_t to,
     const float* panel = x + first * width;
     for (size_t row = 0; row < count; ++row) Quantise(panel + row * width, blocks, row, scratch);
     for (size_t weight = from; weight < to; ++weight) {
-      Unpack(static_cast<const WeightBlock*>(weights) + weight * blocks, blocks, scratch);
+      Unpack(static_cast<const BlockOfQ4_1*>(weights) + weight * blocks, blocks, scratch);
       float* column = out + first * stride + weight;
       for (size_t row = 0; row < count; row += kTile) {
         const size_t tile_rows = std::min(kTile, count - row);

@@ -1,8 +1,17 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 
 #include "ggml.h"
+
+// As GGUF stores 32 weights of this type.
+struct BlockOfQ4_1 {
+  static constexpr size_t kSize = 32;
+  uint16_t scale;
+  uint16_t least;
+  uint8_t quants[kSize / 2];
+};
 
 // Rows of numbers times quantised weights; all rows are contiguous.
 struct QuantOperands {

@@ -14,18 +14,13 @@
 
 namespace {
 
-bool IsPlain(const ggml_tensor* tensor, ggml_type type) {
-  return tensor->type == type && ggml_is_contiguous(tensor) && tensor->ne[2] == 1 && tensor->ne[3] == 1 &&
-         IsOnHost(tensor);
-}
-
 // Of quantised weights with rows of numbers, nothing else.
 bool IsProduct(const ggml_tensor* node) {
   if (node->op != GGML_OP_MUL_MAT) return false;
   const auto is_set = [](int32_t parameter) { return parameter != 0; };
   return std::none_of(std::begin(node->op_params), std::end(node->op_params), is_set) &&
-         IsPlain(node->src[0], node->src[0]->type) && IsPlain(node->src[1], GGML_TYPE_F32) &&
-         IsPlain(node, GGML_TYPE_F32);
+         IsHostMatrix(node->src[0], node->src[0]->type) && IsHostMatrix(node->src[1], GGML_TYPE_F32) &&
+         IsHostMatrix(node, GGML_TYPE_F32);
 }
 
 QuantOperands OperandsOf(const ggml_tensor* weights, const ggml_tensor* x, ggml_tensor* out) {
