@@ -1,6 +1,7 @@
 import { parseArgs } from "node:util";
 import { boundaryCandidates, readSamples } from "../dist/index.js";
-import { COMMON, DraftPool, LEADS } from "../dist/generation/draft-pool.js";
+import { answerPrompts } from "../dist/evaluation/answer-prompt.js";
+import { band, COMMON, DraftPool, LEADS } from "../dist/generation/draft-pool.js";
 import { timed } from "./support/timing.mjs";
 import { openModel, TRIO_OPTIONS } from "./support/trio.mjs";
 
@@ -22,9 +23,7 @@ export async function run({ json, args }) {
   const say = json ? () => undefined : (line) => console.log(line);
   const model = await openModel(values);
   const adapter = await model.loadAdapter(values.adapter);
-  const prompts = (await readSamples(values.samples, model)).samples
-    .slice(0, Number(values.limit))
-    .map(({ tokens, scored }) => tokens.slice(0, scored.indexOf(1)));
+  const prompts = answerPrompts(await readSamples(values.samples, model)).slice(0, Number(values.limit));
   const candidates = boundaryCandidates(model.layers, adapter.file.layers).toReversed();
   const threads = Number(values.threads);
   const stepInRows = await costOfStep(adapter, prompts.slice(0, 16), candidates[0], threads);
@@ -59,7 +58,6 @@ function count(table, pool, tokens) {
   for (let at = 1; at < tokens.length; at++) {
     const { tokens: next, leads, common } = pool.continuation(tokens.slice(0, at), []);
     if (next.length === 0) continue;
-    const band = (from, value) => from.filter((least) => value >= least).length;
     const cell = table[band(COMMON, common)][band(LEADS, leads[0])];
     cell.seen += 1;
     if (next[0] === tokens[at]) cell.right += 1;

@@ -1,5 +1,6 @@
 import { parseArgs } from "node:util";
 import { boundaryCandidates, readSamples } from "../dist/index.js";
+import { answerPrompts } from "../dist/evaluation/answer-prompt.js";
 import { firstDifference, Noise, scoredLead } from "./support/answers.mjs";
 import { timed } from "./support/timing.mjs";
 import { openModel, TRIO_OPTIONS } from "./support/trio.mjs";
@@ -28,10 +29,7 @@ export async function run({ json, args }) {
   const say = json ? () => undefined : (line) => console.log(line);
   const model = await openModel(values);
   const adapter = await model.loadAdapter(values.adapter);
-  const set = await readSamples(values.samples, model);
-  const prompts = set.samples
-    .slice(0, Number(values.limit))
-    .map(({ tokens, scored }) => tokens.slice(0, scored.indexOf(1)));
+  const prompts = answerPrompts(await readSamples(values.samples, model)).slice(0, Number(values.limit));
   const candidates = boundaryCandidates(model.layers, adapter.file.layers)
     .toReversed()
     .filter((_, index) => index % Number(values.every) === 0);

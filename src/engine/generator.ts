@@ -198,14 +198,10 @@ export class Generator extends Owned {
       }
       if (writing.length === 0) continue;
       const leastChance = writing.length / (writing.length + STEP_IN_ROWS);
-      const shares = planStep(writing, this.#limits, (answer, room) => {
-        const most = this.#drafting ? Math.min(room, MOST_DRAFTS) : 0;
-        if (most === 0) return NO_TOKENS;
-        return this.#prompt(answer.prompt).pool.propose(
-          answer.written,
-          { most, leastChance },
-          others.slice(-MOST_OTHERS),
-        );
+      const newest = others.slice(-MOST_OTHERS);
+      const shares = planStep(writing, this.#limits, ({ prompt, written }, room) => {
+        if (!this.#drafting) return NO_TOKENS;
+        return this.#prompt(prompt).pool.propose(written, { most: Math.min(room, MOST_DRAFTS), leastChance }, newest);
       });
       const outcomes = await this.#runner.step(shares, signal);
       this.#facts.steps += 1;

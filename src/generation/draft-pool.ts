@@ -124,9 +124,14 @@ function likelyEnd(leads: Float32Array, to: number, common: number, leastChance:
   let chance = 1;
   for (let at = 0; at < to; at++) {
     const alike = common === LONGEST_MATCH ? common : common + at;
-    const row = CHANCES[COMMON.filter((least) => alike >= least).length];
-    chance *= row?.[LEADS.filter((least) => (leads[at] ?? 0) >= least).length] ?? 0;
+    chance *= CHANCES[band(COMMON, alike)]?.[band(LEADS, leads[at] ?? 0)] ?? 0;
     if (chance < leastChance) return at;
   }
   return to;
+}
+
+/** Row or column of such a table: how many of the ascending `bounds` a value reaches. */
+export function band(bounds: readonly number[], value: number): number {
+  const above = bounds.findIndex((bound) => !(value >= bound));
+  return above === -1 ? bounds.length : above;
 }
